@@ -1,0 +1,45 @@
+# Two commands for everybody: `make demo` and `make test`. Each sets up what it needs by itself, in .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+# One stamp a set of extras, so that `make demo` does not install the test tools.
+demo-ready := $(VENV)/.demo-ready
+develop-ready := $(VENV)/.develop-ready
+
+.PHONY: demo test check bench clean help
+
+help:
+	@echo "make demo   two network stacks, our router between them, and a divert socket in the router"
+	@echo "make test   every test (the live ones skip, with a reason, where the privilege is missing)"
+	@echo "make check  ruff and mypy --strict"
+	@echo "make bench  speed, as ratios to a yardstick measured in the same run"
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(demo-ready): pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[lab]'
+	@touch $@
+
+$(develop-ready): pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[lab,test,check]'
+	@touch $@ $(demo-ready)
+
+demo: $(demo-ready)
+	$(BIN)/divertsim demo
+
+test: $(develop-ready)
+	$(BIN)/python -m pytest
+
+check: $(develop-ready)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(develop-ready)
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

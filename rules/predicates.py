@@ -1,0 +1,177 @@
+"""One small value per question that a rule may ask: it tests, it prints, and it says which fields it reads.
+
+Both dialects speak with these; each has its own table of how it spells them.  ``str()`` is the neutral spelling,
+for traces and for people.  A question about a field that the datagram lacks is answered no, and :class:`Not` turns
+answers round, nothing else: what a kernel makes of "no such field" beyond that is said by a question of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from rules.addresses import ALL_ONES, dotted, prefix_length
+from rules.fields import Fields
+
+__all__ = [
+    "Destination",
+    "DestinationPort",
+    "IcmpCode",
+    "IcmpType",
+    "Not",
+    "Predicate",
+    "ProtocolIs",
+    "Ranges",
+    "Source",
+    "SourcePort",
+]
+
+
+class Predicate(Protocol):
+    """A question about one datagram."""
+
+    reads: ClassVar[frozenset[str]]
+    """Names of the fields (of :class:`rules.fields.Fields`) that the answer depends on."""
+
+    def test(self, fields: Fields) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The other answer."""
+
+    question: Predicate
+
+    @property
+    def reads(self) -> frozenset[str]:
+        return self.question.reads
+
+    def test(self, fields: Fields) -> bool:
+        return not self.question.test(fields)
+
+    def __str__(self) -> str:
+        return f"not {self.question}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ranges:
+    """Numbers as a list of inclusive ranges, kept as written: ``53,1024-65535``."""
+
+    pairs: tuple[tuple[int, int], ...]
+
+    def __contains__(self, number: int) -> bool:
+        return any(low <= number <= high for low, high in self.pairs)
+
+    def __str__(self) -> str:
+        return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in self.pairs)
+
+
+def _network(address: int, mask: int) -> str:
+    length = prefix_length(mask)
+    if mask == ALL_ONES:
+        return dotted(address)
+    return f"{dotted(address)}/{dotted(mask) if length is None else length}"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Source address: equal to ``address`` where ``mask`` has ones, which need not be contiguous."""
+
+    reads: ClassVar[frozenset[str]] = frozenset({"source"})
+    address: int
+    mask: int = ALL_ONES
+
+    def test(self, fields: Fields) -> bool:
+        return fields.source & self.mask == self.address
+
+    def __str__(self) -> str:
+        return f"source {_network(self.address, self.mask)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Destination address, as :class:`Source`."""
+
+    reads: ClassVar[frozenset[str]] = frozenset({"destination"})
+    address: int
+    mask: int = ALL_ONES
+
+    def test(self, fields: Fields) -> bool:
+        return fields.destination & self.mask == self.address
+
+    def __str__(self) -> str:
+        return f"destination {_network(self.address, self.mask)}"
+
+
+@dataclass(frozen=True, slots=True)
+class ProtocolIs:
+    """Protocol number of the IP header."""
+
+    reads: ClassVar[frozenset[str]] = frozenset({"protocol"})
+    number: int
+
+    def test(self, fields: Fields) -> bool:
+        return fields.protocol == self.number
+
+    def __str__(self) -> str:
+        return f"protocol {self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class SourcePort:
+    """TCP or UDP source port."""
+
+    reads: ClassVar[frozenset[str]] = frozenset({"source_port"})
+    ports: Ranges
+
+    def test(self, fields: Fields) -> bool:
+        port = fields.source_port
+        return port is not None and port in self.ports
+
+    def __str__(self) -> str:
+        return f"source port {self.ports}"
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationPort:
+    """TCP or UDP destination port."""
+
+    reads: ClassVar[frozenset[str]] = frozenset({"destination_port"})
+    ports: Ranges
+
+    def test(self, fields: Fields) -> bool:
+        port = fields.destination_port
+        return port is not None and port in self.ports
+
+    def __str__(self) -> str:
+        return f"destination port {self.ports}"
+
+
+@dataclass(frozen=True, slots=True)
+class IcmpType:
+    """ICMP type."""
+
+    reads: ClassVar[frozenset[str]] = frozenset({"icmp_type"})
+    types: Ranges
+
+    def test(self, fields: Fields) -> bool:
+        kind = fields.icmp_type
+        return kind is not None and kind in self.types
+
+    def __str__(self) -> str:
+        return f"icmp type {self.types}"
+
+
+@dataclass(frozen=True, slots=True)
+class IcmpCode:
+    """ICMP code."""
+
+    reads: ClassVar[frozenset[str]] = frozenset({"icmp_code"})
+    codes: Ranges
+
+    def test(self, fields: Fields) -> bool:
+        code = fields.icmp_code
+        return code is not None and code in self.codes
+
+    def __str__(self) -> str:
+        return f"icmp code {self.codes}"
