@@ -18,12 +18,17 @@ __all__ = [
     "DestinationPort",
     "IcmpCode",
     "IcmpType",
+    "InterfaceName",
+    "InterfacePrefix",
+    "LaterFragment",
     "Not",
     "Predicate",
     "ProtocolIs",
     "Ranges",
     "Source",
     "SourcePort",
+    "TcpFlags",
+    "Via",
 ]
 
 
@@ -175,3 +180,78 @@ class IcmpCode:
 
     def __str__(self) -> str:
         return f"icmp code {self.codes}"
+
+
+@dataclass(frozen=True, slots=True)
+class LaterFragment:
+    """A fragment that does not begin its datagram: the offset is not zero."""
+
+    reads: ClassVar[frozenset[str]] = frozenset({"fragment_offset"})
+
+    def test(self, fields: Fields) -> bool:
+        return fields.fragment_offset != 0
+
+    def __str__(self) -> str:
+        return "later fragment"
+
+
+_FLAG_NAMES = ("fin", "syn", "rst", "psh", "ack", "urg")
+
+
+@dataclass(frozen=True, slots=True)
+class TcpFlags:
+    """TCP flags as bits of the flags octet: every one of ``present`` is set and none of ``absent``."""
+
+    reads: ClassVar[frozenset[str]] = frozenset({"tcp_flags"})
+    present: int
+    absent: int = 0
+
+    def test(self, fields: Fields) -> bool:
+        flags = fields.tcp_flags
+        return flags is not None and flags & (self.present | self.absent) == self.present
+
+    def __str__(self) -> str:
+        words = [name for bit, name in enumerate(_FLAG_NAMES) if self.present >> bit & 1]
+        words += [f"!{name}" for bit, name in enumerate(_FLAG_NAMES) if self.absent >> bit & 1]
+        return f"tcp flags {','.join(words)}"
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceName:
+    """One interface, by its whole name."""
+
+    name: str
+
+    def __contains__(self, interface: str | None) -> bool:
+        return interface == self.name
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class InterfacePrefix:
+    """Every interface whose name begins like this."""
+
+    prefix: str
+
+    def __contains__(self, interface: str | None) -> bool:
+        return interface is not None and interface.startswith(self.prefix)
+
+    def __str__(self) -> str:
+        return f"{self.prefix}+"
+
+
+@dataclass(frozen=True, slots=True)
+class Via:
+    """The interface it is about to leave by, or as long as no route is chosen the one it came in by."""
+
+    reads: ClassVar[frozenset[str]] = frozenset({"receive_interface", "transmit_interface"})
+    interfaces: InterfaceName | InterfacePrefix
+
+    def test(self, fields: Fields) -> bool:
+        interface = fields.transmit_interface
+        return (fields.receive_interface if interface is None else interface) in self.interfaces
+
+    def __str__(self) -> str:
+        return f"via {self.interfaces}"
