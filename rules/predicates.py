@@ -14,6 +14,7 @@ from rules.addresses import ALL_ONES, dotted, prefix_length
 from rules.fields import Fields
 
 __all__ = [
+    "AnyOf",
     "Destination",
     "DestinationPort",
     "IcmpCode",
@@ -56,6 +57,23 @@ class Not:
 
     def __str__(self) -> str:
         return f"not {self.question}"
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """One yes is enough."""
+
+    questions: tuple[Predicate, ...]
+
+    @property
+    def reads(self) -> frozenset[str]:
+        return frozenset().union(*(question.reads for question in self.questions))
+
+    def test(self, fields: Fields) -> bool:
+        return any(question.test(fields) for question in self.questions)
+
+    def __str__(self) -> str:
+        return " or ".join(str(question) for question in self.questions)
 
 
 @dataclass(frozen=True, slots=True)
