@@ -1,0 +1,122 @@
+"""The process that is a host: it lives in a network namespace of its own and does there what its parent asks.
+
+Run by `simulator.live.host` as `python -m simulator.live.agent DESCRIPTOR`. Over that descriptor (a Unix socket that
+keeps message boundaries) it gets an `Order`, makes the namespace with a TUN device in it, hands the device's descriptor
+back, and then runs jobs: each a function in a forked process, so that any number of them run side by side and none can
+hurt the agent.
+
+Its end is the end of everything in it. It is leader of a session and kills that whole process group when the parent
+closes the socket or dies; the namespace and the device follow by themselves.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import selectors
+import signal
+import socket
+import sys
+import traceback
+from contextlib import suppress
+
+from simulator.links.tun import TunUnavailableError, create_device
+from simulator.live.addresses import configure
+from simulator.live.messages import LARGEST_MESSAGE, Attached, Failed, Message, Order, Request, Stop
+from simulator.live.namespaces import NamespaceError, die_with_parent, enter_network_namespace
+
+__all__ = ["main", "serve"]
+
+
+def _attach(channel: socket.socket, order: Order) -> None:
+    """Make the host of `order` and hand its device over; any failure is told as a `Failed`, and ends the process."""
+    stage = "namespace"
+    try:
+        privilege = enter_network_namespace()
+        # Only now: entering a user namespace would have cleared it.
+        signal.signal(signal.SIGTERM, lambda *_: os.killpg(0, signal.SIGKILL))
+        die_with_parent(signal.SIGTERM)
+        stage = "device"
+        descriptor, device = create_device(order.device)
+        stage = "address"
+        configure(device, order.address, order.prefix, order.gateway, order.mtu)
+    except TunUnavailableError as error:
+        failed = Failed("pytun" if "pytun" in str(error) else stage, str(error))
+    except NamespaceError as error:
+        failed = Failed(stage, str(error))
+    except ImportError as error:
+        failed = Failed(stage, f"pyroute2 cannot be imported ({error}): pip install 'divertsim[lab]'")
+    except Exception as error:
+        failed = Failed(stage, f"{type(error).__name__}: {error}")
+    else:
+        socket.send_fds(channel, [pickle.dumps(Attached(device, privilege))], [descriptor])
+        os.close(descriptor)
+        return
+    channel.send(pickle.dumps(failed))
+    sys.exit(1)
+
+
+def _run(channel: socket.socket, request: Request) -> None:
+    """The job itself, in a process forked for it."""
+
+    def tell(kind: str, value: object) -> None:
+        channel.send(pickle.dumps(Message(request.job, kind, value)))
+
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    die_with_parent()
+    try:
+        result = request.function(lambda value: tell("report", value), *request.arguments)
+    except BaseException:
+        tell("error", traceback.format_exc())
+    else:
+        tell("result", result)
+
+
+def serve(channel: socket.socket) -> None:
+    """Do as the messages on `channel` say until the parent closes it."""
+    selector = selectors.DefaultSelector()
+    selector.register(channel, selectors.EVENT_READ)
+    running: dict[int, int] = {}  # job -> process
+    while True:
+        for key, _ in selector.select():
+            if key.fileobj is not channel:  # the pipe of a job: end of file, its process is gone
+                job = key.data
+                selector.unregister(key.fd)
+                os.close(key.fd)
+                os.waitpid(running.pop(job), 0)
+                channel.send(pickle.dumps(Message(job, "ended", None)))
+                continue
+            octets = channel.recv(LARGEST_MESSAGE)
+            if not octets:
+                return
+            order = pickle.loads(octets)
+            if isinstance(order, Stop):
+                if order.job in running:
+                    os.kill(running[order.job], signal.SIGKILL)
+                continue
+            here, there = os.pipe()
+            process = os.fork()
+            if process == 0:
+                os.close(here)
+                try:
+                    _run(channel, order)
+                finally:
+                    os._exit(0)
+            os.close(there)
+            running[order.job] = process
+            selector.register(here, selectors.EVENT_READ, order.job)
+
+
+def main() -> None:
+    """The process from its first moment to its last."""
+    if os.getpgrp() != os.getpid():
+        os.setsid()  # started by hand: the process group that is killed in the end must be our own
+    with socket.socket(fileno=int(sys.argv[1])) as channel:
+        _attach(channel, pickle.loads(channel.recv(LARGEST_MESSAGE)))
+        with suppress(OSError):  # the parent is gone: a reset of the socket is as good as its end
+            serve(channel)
+    os.killpg(0, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()

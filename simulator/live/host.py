@@ -1,0 +1,173 @@
+"""A host on the far side of a TUN device: a network stack in a namespace of its own that does as it is told.
+
+    host = NamespaceHost(Order("tun0", "192.168.1.2", 24, "192.168.1.1", 1500))
+    link = host.attach()                      # our end of its TUN device
+    job = host.start(echo.ping, "10.0.0.2")   # echo.ping(report, "10.0.0.2") runs over there
+    ...                                       # serve the link meanwhile; host.take_messages() when fileno() is readable
+    job.result()
+
+`simulator.live.agent` is the other side of it. Functions and arguments travel pickled: a function is found again by its
+module and name, so it must be at the top level of a module.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from itertools import count
+
+from simulator.links.tun import TunLink
+from simulator.live.messages import LARGEST_MESSAGE, Attached, Failed, Message, Order, Request, Stop
+
+__all__ = ["HostError", "Job", "JobError", "NamespaceHost", "Order"]
+
+_SECONDS_TO_ATTACH = 20.0
+
+
+class HostError(Exception):
+    """A host could not be made here, or died. `stage` as in `messages.Failed`; one line, remedy included."""
+
+    def __init__(self, stage: str, reason: str) -> None:
+        super().__init__(reason)
+        self.stage = stage
+
+
+class JobError(Exception):
+    """The function raised; the message is its traceback. Or it was stopped, or its process died."""
+
+
+class Job:
+    """A function at work in a host."""
+
+    def __init__(self, number: int, name: str, on_report: Callable[[object], None] | None) -> None:
+        self.number = number
+        self.name = name
+        self.reports: list[object] = []
+        self.done = False
+        self._on_report = on_report
+        self._outcome: Message | None = None
+
+    def take(self, message: Message) -> None:
+        """Note what the job says of itself."""
+        if message.kind == "report":
+            self.reports.append(message.value)
+            if self._on_report is not None:
+                self._on_report(message.value)
+        elif message.kind == "ended":
+            self.done = True
+        else:
+            self._outcome = message
+
+    def result(self) -> object:
+        """What the function returned. Raises JobError; RuntimeError while the job still runs."""
+        if not self.done:
+            raise RuntimeError(f"{self.name} is still running")
+        if self._outcome is None:
+            raise JobError(f"{self.name} ended without a result")
+        if self._outcome.kind == "error":
+            raise JobError(f"{self.name}: {self._outcome.value}")
+        return self._outcome.value
+
+
+class NamespaceHost:
+    """The parent's handle of one host. Making it starts its process; `attach` waits until it stands."""
+
+    def __init__(self, order: Order) -> None:
+        self.order = order
+        self.privilege = ""
+        """How it came by its namespace: "privileged" or "user namespace"."""
+        self._jobs: dict[int, Job] = {}
+        self._numbers = count(1)
+        self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "simulator.live.agent", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                # A session of its own: Ctrl-C at the terminal is for us, and we end the hosts in good order.
+                start_new_session=True,
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},
+            )
+        self._channel.send(pickle.dumps(order))
+
+    @property
+    def process(self) -> int:
+        """The process id of the agent."""
+        return self._process.pid
+
+    def attach(self) -> TunLink:
+        """Our end of the host's TUN device, once the host is configured. Raises HostError; the host is closed then."""
+        self._channel.settimeout(_SECONDS_TO_ATTACH)
+        try:
+            octets, descriptors, _, _ = socket.recv_fds(self._channel, LARGEST_MESSAGE, 1)
+        except TimeoutError:
+            octets, descriptors = b"", []
+        answer = (
+            pickle.loads(octets)
+            if octets
+            else Failed("process", "the host's process ended or hung before it said a word")
+        )
+        if isinstance(answer, Attached) and descriptors:
+            self._channel.setblocking(False)
+            self.privilege = answer.privilege
+            return TunLink(descriptors[0], answer.device)
+        self.close()
+        raise HostError(answer.stage, answer.reason)
+
+    def start(
+        self, function: Callable[..., object], *arguments: object, on_report: Callable[[object], None] | None = None
+    ) -> Job:
+        """Run `function(report, *arguments)` in the host; `on_report` gets each value it reports."""
+        job = Job(next(self._numbers), function.__name__, on_report)
+        self._jobs[job.number] = job
+        self._channel.send(pickle.dumps(Request(job.number, function, arguments)))
+        return job
+
+    def stop(self, job: Job) -> None:
+        """End a job; `job.done` follows."""
+        if not job.done:
+            self._channel.send(pickle.dumps(Stop(job.number)))
+
+    def fileno(self) -> int:
+        """Readable when there are messages to take."""
+        return self._channel.fileno()
+
+    def take_messages(self) -> None:
+        """Hand out what the jobs have said. Raises HostError when the host's process is gone."""
+        while True:
+            try:
+                octets = self._channel.recv(LARGEST_MESSAGE)
+            except BlockingIOError:
+                return
+            except ConnectionError:
+                octets = b""
+            if not octets:
+                raise HostError("process", f"the host {self.order.address} is gone (process {self.process})")
+            message: Message = pickle.loads(octets)
+            job = self._jobs[message.job]
+            job.take(message)
+            if job.done:
+                del self._jobs[message.job]
+
+    def close(self) -> None:
+        """End the host's processes; its namespace goes with them. Again is harmless."""
+        self._channel.close()
+        if self._process.returncode is None:
+            try:
+                self._process.wait(timeout=2.0)
+            except subprocess.TimeoutExpired:
+                with suppress(ProcessLookupError):
+                    os.killpg(self._process.pid, 9)
+                self._process.wait()
+
+    def __enter__(self) -> NamespaceHost:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,159 @@
+"""The example program of the Linux Divert Sockets mini-HOWTO (section 6.4): shows what is diverted and puts it back.
+
+It speaks as the original does, line by line (howto.md 17): progress on standard error, packets on standard output, the dump
+always of forty octets, with what the buffer still holds from before where a packet is shorter (howto.md 25), and the errno
+of the last failure, never cleared, in the two lines that test for it (howto.md 26). The original's flags are options:
+
+REINJECT
+    `reinject`: each packet is sent back with the very address that came with it.
+MULTICAST
+    `multicast`: an outgoing multicast packet has IP_MULTICAST_IF set to its source address first.
+
+Only methods of CPython's sockets are used, so this source runs over `Router.socket` and, as
+`python -m simulator.programs.interceptor PORT`, on a system that has divert sockets itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, TextIO
+
+__all__ = ["BUFFER_SIZE", "Interceptor", "bind_socket", "create_socket", "main"]
+
+BUFFER_SIZE = 65_535
+"""Octets: the original's BUFSIZE, the largest IPv4 datagram."""
+
+_DUMPED = 40
+_IPPROTO_DIVERT = 258 if sys.platform.startswith("freebsd") else 254
+_TOLD = tuple((getattr(errno, name), name) for name in ("EBADRQC", "ENETUNREACH") if hasattr(errno, name))
+
+
+def create_socket(make: Callable[..., Any], *, program: str = "interceptor", errors: TextIO | None = None) -> Any:
+    """A divert socket from `make`: `socket.socket` or `Router.socket`.
+
+    Raises OSError: EPERM without the privilege, EPROTONOSUPPORT without divert sockets.
+    """
+    print(f"{program}:Creating a socket", file=sys.stderr if errors is None else errors)
+    return make(socket.AF_INET, socket.SOCK_RAW, _IPPROTO_DIVERT)
+
+
+def bind_socket(divert: Any, port: int, *, program: str = "interceptor", errors: TextIO | None = None) -> None:
+    """Listen on the divert port `port`, 1 to 65535. Raises OSError, EADDRINUSE for one."""
+    print(f"{program}:Binding a socket", file=sys.stderr if errors is None else errors)
+    divert.bind(("0.0.0.0", port))
+
+
+class Interceptor:
+    """The loop's body: calling it with a divert socket takes one packet, shows it, and puts it back.
+
+    It raises what `recvfrom_into` raises, above all BlockingIOError when a non-blocking socket has nothing to read;
+    errors of `sendto` are shown, as in the original. `intercepted` counts packets taken, `reinjected` those put back.
+    """
+
+    def __init__(
+        self,
+        *,
+        program: str = "interceptor",
+        reinject: bool = True,
+        multicast: bool = False,
+        output: TextIO | None = None,
+    ) -> None:
+        self.program = program
+        self.reinject = reinject
+        self.multicast = multicast
+        self.intercepted = 0
+        self.reinjected = 0
+        self._output = sys.stdout if output is None else output
+        self._packet = bytearray(BUFFER_SIZE)
+        self._errno = 0
+
+    def start(self) -> None:
+        """Say that the program listens now."""
+        self._print(f"{self.program}: Waiting for data...")
+
+    def __call__(self, divert: Any) -> None:
+        packet = self._packet
+        length, address = divert.recvfrom_into(packet)
+        self.intercepted += 1
+        say = f"{self.program}: "
+        dump = "".join(
+            f"{octet:02x} " + ("\n" if position % 16 == 0 else "")
+            for position, octet in enumerate(packet[:_DUMPED], start=1)
+        )
+        self._print(f"{say}The packet looks like this:\n{dump}")
+        self._print(f"{say}Source address: {socket.inet_ntoa(packet[12:16])}")
+        self._print(f"{say}Destination address: {socket.inet_ntoa(packet[16:20])}")
+        self._print(f"{say}Receiving IF address: {address[0]}")
+        self._print(f"{say}Protocol number: {packet[9]}")
+        if self.multicast and packet[16] >> 4 == 0xE:
+            self._print(f"{say}Multicast address!")
+            self._errno = 0
+            if address[0] == "0.0.0.0":
+                result = self._set_multicast_interface(divert, bytes(packet[12:16]))
+                self._print(f"{say}set_interface returns {result} with errno ={self._errno}")
+        if self.reinject:
+            self._put_back(divert, bytes(packet[:length]), address)
+
+    def _set_multicast_interface(self, divert: Any, source: bytes) -> int:
+        """What setsockopt(2) returns: 0, or -1 with errno set."""
+        try:
+            divert.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, source)
+        except OSError as error:
+            self._errno = error.errno or 0
+            return -1
+        return 0
+
+    def _put_back(self, divert: Any, octets: bytes, address: Any) -> None:
+        # No colon after the name in this one line: howto.md 17.
+        self._print(f"{self.program} Reinjecting DIVERT {len(octets)} bytes")
+        try:
+            sent = divert.sendto(octets, address)
+            self.reinjected += 1
+        except OSError as error:
+            sent = -1
+            self._errno = error.errno or 0
+        self._print(f"{self.program}: {sent} bytes reinjected.")
+        if sent <= 0:
+            self._print(f"{self.program}: Oops: errno = {self._errno}")
+        for number, name in _TOLD:
+            if self._errno == number:
+                self._print(f"errno == {name}")
+
+    def _print(self, text: str) -> None:
+        print(text, file=self._output, flush=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The program itself, on this machine's own divert sockets: 0 after Ctrl-C, 1 without a socket, 2 without the port."""
+    parser = argparse.ArgumentParser(prog="interceptor", description="Show diverted packets and put them back.")
+    parser.add_argument("port", type=int, help="divert port, 1 to 65535")
+    parser.add_argument("--no-reinject", dest="reinject", action="store_false", help="only show them")
+    parser.add_argument("--multicast", action="store_true", help="set the interface of outgoing multicast packets")
+    options = parser.parse_args(arguments)
+    program = parser.prog
+    try:
+        divert = create_socket(socket.socket, program=program)
+    except OSError as error:
+        print(f"{program}:We could not open a divert socket: {error.strerror}", file=sys.stderr)
+        return 1
+    with divert:
+        try:
+            bind_socket(divert, options.port, program=program)
+        except (OSError, OverflowError) as error:
+            print(f"{program}: Error bind(): {error}", file=sys.stderr)
+            return 2
+        intercept = Interceptor(program=program, reinject=options.reinject, multicast=options.multicast)
+        intercept.start()
+        try:
+            while True:
+                intercept(divert)
+        except KeyboardInterrupt:
+            return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
