@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable
 from typing import Any
 
 __all__ = ["LARGEST_DATAGRAM", "TunLink", "TunUnavailableError", "create_device", "load_pytun"]
@@ -64,14 +63,12 @@ class TunLink:
     somebody holds a copy.
     """
 
-    __slots__ = ("_descriptor", "_read", "_write", "name")
+    __slots__ = ("_descriptor", "name")
 
     def __init__(self, descriptor: int, name: str = "tun") -> None:
         os.set_blocking(descriptor, False)
         self._descriptor = descriptor
         self.name = name
-        self._read: Callable[[int, int], bytes] = os.read
-        self._write: Callable[[int, bytes], int] = os.write
 
     @classmethod
     def open(cls, name: str = "") -> TunLink:
@@ -89,9 +86,9 @@ class TunLink:
     def receive(self) -> bytes:
         """The next datagram.
 
-        BlockingIOError when there is none; another OSError when there is no device any more (EBADFD) or it is down (EIO).
+        BlockingIOError when there is none; another OSError when the device was deleted (EBADFD, EIO in old kernels).
         """
-        return self._read(self._descriptor, LARGEST_DATAGRAM)
+        return os.read(self._descriptor, LARGEST_DATAGRAM)
 
     def transmit(self, octets: bytes) -> None:
         """Hand one datagram to the far end's kernel; never blocks.
@@ -99,7 +96,7 @@ class TunLink:
         OSError as the device gives it: EIO while the far end's interface is down, EINVAL for what is not an IP datagram
         at all, EBADFD when the device was deleted.
         """
-        self._write(self._descriptor, octets)
+        os.write(self._descriptor, octets)
 
     def close(self) -> None:
         """Give the descriptor back; again is harmless."""

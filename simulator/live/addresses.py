@@ -9,7 +9,7 @@ from typing import Any
 __all__ = ["QUEUE_LENGTH", "configure", "set_link"]
 
 QUEUE_LENGTH = 10_000
-"""Datagrams a TUN device holds for its reader: a second of the pace that the live loop promises. Linux's default is 500."""
+"""Datagrams a TUN device holds for its reader: one second at 10,000 a second. Linux's default is 500."""
 
 
 def _netlink() -> Any:
@@ -17,7 +17,7 @@ def _netlink() -> Any:
 
 
 def configure(device: str, address: str, prefix: int, gateway: str, mtu: int) -> None:
-    """Loopback up, `device` up with its address, everything else by way of `gateway`. Raises OSError (netlink's errno)."""
+    """Loopback up, `device` up with its address, the rest by way of `gateway`. Raises OSError (netlink's errno)."""
     with _netlink() as netlink:
         netlink.link("set", index=netlink.link_lookup(ifname="lo")[0], state="up")
         index = netlink.link_lookup(ifname=device)[0]

@@ -30,7 +30,7 @@ __all__ = ["main", "serve"]
 
 def _attach(channel: socket.socket, order: Order) -> None:
     """Make the host of `order` and hand its device over; any failure is told as a `Failed`, and ends the process."""
-    stage = "namespace"
+    stage, privilege = "namespace", ""
     try:
         privilege = enter_network_namespace()
         # Only now: entering a user namespace would have cleared it.
@@ -41,18 +41,18 @@ def _attach(channel: socket.socket, order: Order) -> None:
         stage = "address"
         configure(device, order.address, order.prefix, order.gateway, order.mtu)
     except TunUnavailableError as error:
-        failed = Failed("pytun" if "pytun" in str(error) else stage, str(error))
+        stage, reason = ("pytun" if "pytun" in str(error) else stage), str(error)
     except NamespaceError as error:
-        failed = Failed(stage, str(error))
+        reason = str(error)
     except ImportError as error:
-        failed = Failed(stage, f"pyroute2 cannot be imported ({error}): pip install 'divertsim[lab]'")
+        reason = f"pyroute2 cannot be imported ({error}): pip install 'divertsim[lab]'"
     except Exception as error:
-        failed = Failed(stage, f"{type(error).__name__}: {error}")
+        reason = f"{type(error).__name__}: {error}"
     else:
         socket.send_fds(channel, [pickle.dumps(Attached(device, privilege))], [descriptor])
         os.close(descriptor)
         return
-    channel.send(pickle.dumps(failed))
+    channel.send(pickle.dumps(Failed(stage, reason, privilege)))
     sys.exit(1)
 
 

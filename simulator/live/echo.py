@@ -1,8 +1,8 @@
 """Echo requests from a host: the system's ping where there is one, else the same thing through a raw ICMP socket.
 
-Both report their lines as ping(8) prints them and return how many requests were sent and how many were answered. They are
-jobs for `simulator.live.host.NamespaceHost.start`. The raw socket needs no privilege outside: in its own namespace a host is
-root (RFC 792 has the message, the host's kernel adds the IP header and answers at the far end).
+Both report lines as ping(8) prints them, and return how many requests were sent and how many were answered. They are
+jobs for `simulator.live.host.NamespaceHost.start`. The raw socket needs no privilege outside: in its own namespace a
+host is root. (RFC 792 has the message; the host's kernel adds the IP header, and the far one's answers.)
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def ping(report: Report, destination: str, count: int, interval: float, patience
     path = system_ping()
     if path is None:
         return ping_by_socket(report, destination, count, interval, patience)
-    # Without root of the whole machine 0.2 seconds is ping's smallest interval; 1 second its smallest patience in old ones.
+    # Without real root 0.2 seconds is ping's smallest interval; 1 second is the smallest patience of old ones.
     words = [path, "-n", "-c", str(count), "-i", str(max(interval, 0.2)), "-W", str(max(patience, 1)), destination]
     with subprocess.Popen(
         words,

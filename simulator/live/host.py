@@ -30,11 +30,12 @@ _SECONDS_TO_ATTACH = 20.0
 
 
 class HostError(Exception):
-    """A host could not be made here, or died. `stage` as in `messages.Failed`; one line, remedy included."""
+    """A host could not be made here, or died. The fields as in `messages.Failed`; one line, remedy included."""
 
-    def __init__(self, stage: str, reason: str) -> None:
+    def __init__(self, stage: str, reason: str, privilege: str = "") -> None:
         super().__init__(reason)
         self.stage = stage
+        self.privilege = privilege
 
 
 class JobError(Exception):
@@ -111,14 +112,14 @@ class NamespaceHost:
         answer = (
             pickle.loads(octets)
             if octets
-            else Failed("process", "the host's process ended or hung before it said a word")
+            else Failed("process", "the host's process ended or hung before it said a word", "")
         )
         if isinstance(answer, Attached) and descriptors:
             self._channel.setblocking(False)
             self.privilege = answer.privilege
             return TunLink(descriptors[0], answer.device)
         self.close()
-        raise HostError(answer.stage, answer.reason)
+        raise HostError(answer.stage, answer.reason, answer.privilege)
 
     def start(
         self, function: Callable[..., object], *arguments: object, on_report: Callable[[object], None] | None = None

@@ -36,6 +36,8 @@ class Failed(NamedTuple):
 
     stage: str
     reason: str
+    privilege: str
+    """As in `Attached` when the namespace was to be had, else empty."""
 
 
 class Request(NamedTuple):

@@ -1,8 +1,9 @@
 """The example program of the Linux Divert Sockets mini-HOWTO (section 6.4): shows what is diverted and puts it back.
 
-It speaks as the original does, line by line (howto.md 17): progress on standard error, packets on standard output, the dump
-always of forty octets, with what the buffer still holds from before where a packet is shorter (howto.md 25), and the errno
-of the last failure, never cleared, in the two lines that test for it (howto.md 26). The original's flags are options:
+It speaks as the original does, line by line (howto.md 17): progress on standard error, packets on standard output, the
+dump always of forty octets, with what the buffer still holds from before where a packet is shorter (howto.md 25), and
+the errno of the last failure, never cleared, in the two lines that test for it (howto.md 26). The original's
+compile-time flags are options:
 
 REINJECT
     `reinject`: each packet is sent back with the very address that came with it.
@@ -128,7 +129,7 @@ class Interceptor:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The program itself, on this machine's own divert sockets: 0 after Ctrl-C, 1 without a socket, 2 without the port."""
+    """The program itself, on this machine's own divert sockets. 0 after Ctrl-C, 1: no socket, 2: no port."""
     parser = argparse.ArgumentParser(prog="interceptor", description="Show diverted packets and put them back.")
     parser.add_argument("port", type=int, help="divert port, 1 to 65535")
     parser.add_argument("--no-reinject", dest="reinject", action="store_false", help="only show them")

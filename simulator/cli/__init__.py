@@ -1,0 +1,35 @@
+"""The command `divertsim`: one file a command, imported when it is asked for.
+
+Exit status: 0 good, 1 an expectation failed or something was found, 2 misuse.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+__all__ = ["main"]
+
+_COMMANDS = ("demo", "doctor")
+"""Each is the click command of that name in the module of that name."""
+
+
+class _Commands(click.Group):
+    """Imports a command when it is called or described, so that none pays for the others."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command = getattr(importlib.import_module(f"{__name__}.{cmd_name}"), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="divertsim")
+def main() -> None:
+    """A router in one Python process, for learning, testing and replaying what divert sockets do."""

@@ -1,0 +1,133 @@
+"""What this machine can and cannot do for a live router: each need is tried, not guessed, and comes with its remedy."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from enum import Enum
+from typing import NamedTuple
+
+from simulator.links.tun import TunUnavailableError, load_pytun
+from simulator.live.echo import system_ping
+from simulator.live.host import HostError, NamespaceHost, Order
+
+__all__ = ["Check", "State", "examine", "ready"]
+
+
+class State(Enum):
+    """`MISSING` stands between this machine and a live router; `OPTIONAL` is not there and not needed."""
+
+    OK = "ok"
+    MISSING = "missing"
+    OPTIONAL = "optional"
+
+
+class Check(NamedTuple):
+    """One thing looked at. `detail`: what was found; `remedy`: one line, empty when there is nothing to do."""
+
+    name: str
+    state: State
+    detail: str
+    remedy: str = ""
+
+
+_LAB = "pip install 'divertsim[lab]'"
+
+
+def examine() -> list[Check]:
+    """Every check, in the order in which one thing needs the other."""
+    return [_python(), _pytun(), _pyroute2(), _device_file(), *_namespaces(), _scapy(), _ping(), _iproute2()]
+
+
+def ready(checks: list[Check]) -> bool:
+    """Whether a router can be put between real network stacks here."""
+    return all(check.state is not State.MISSING for check in checks)
+
+
+def _version(distribution: str) -> str:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return "importable"
+
+
+def _python() -> Check:
+    found = f"{platform.python_implementation()} {platform.python_version()} in {sys.executable}"
+    return Check("Python", State.OK, found)  # an older one would not have come so far
+
+
+def _pytun() -> Check:
+    try:
+        load_pytun()
+    except TunUnavailableError as error:
+        what, _, remedy = str(error).partition(": ")
+        return Check("python-pytun", State.MISSING, what, remedy or _LAB)
+    return Check("python-pytun", State.OK, _version("python-pytun"))
+
+
+def _pyroute2() -> Check:
+    if importlib.util.find_spec("pyroute2") is None:
+        return Check("pyroute2", State.MISSING, "cannot be imported", _LAB)
+    return Check("pyroute2", State.OK, _version("pyroute2"))
+
+
+def _device_file() -> Check:
+    try:
+        os.close(os.open("/dev/net/tun", os.O_RDWR))
+    except FileNotFoundError:
+        remedy = "modprobe tun (in a container: --device /dev/net/tun)"
+        return Check("/dev/net/tun", State.MISSING, "does not exist", remedy)
+    except OSError as error:
+        remedy = "run as root, or let users open it: chmod 0666 /dev/net/tun"
+        return Check("/dev/net/tun", State.MISSING, f"cannot be opened: {error.strerror}", remedy)
+    return Check("/dev/net/tun", State.OK, "opens")
+
+
+def _namespaces() -> Iterator[Check]:
+    """A host is made for a moment, and how far it came says the rest."""
+    stage, reason, privilege = "", "", ""
+    try:
+        with NamespaceHost(Order("tun0", "192.0.2.2", 24, "192.0.2.1", 1500)) as host:
+            host.attach().close()
+            privilege = host.privilege
+    except HostError as error:
+        stage, reason, privilege = error.stage, str(error), error.privilege
+    if not privilege:
+        what, _, remedy = reason.partition(": ")
+        yield Check("privilege", State.MISSING, what, remedy)
+        yield Check("network namespace", State.MISSING, "not to be had without the privilege", "see privilege")
+        yield Check("TUN in a namespace", State.MISSING, "not tried", "see privilege")
+        return
+    ways = {"privileged": "may make namespaces itself (root or CAP_SYS_ADMIN)", "user namespace": "by a user namespace"}
+    yield Check("privilege", State.OK, ways[privilege])
+    yield Check("network namespace", State.OK, "made one, and it is gone again")
+    if not stage:
+        yield Check("TUN in a namespace", State.OK, "made one with an address and a route, and it is gone again")
+    else:
+        what, _, remedy = reason.partition(": ")
+        yield Check("TUN in a namespace", State.MISSING, what, remedy or "see above")
+
+
+def _scapy() -> Check:
+    if importlib.util.find_spec("scapy") is None:
+        return Check("scapy", State.OPTIONAL, "not installed", "pip install 'divertsim[scapy]'")
+    return Check("scapy", State.OK, _version("scapy"))
+
+
+def _ping() -> Check:
+    path = system_ping()
+    if path is None:
+        return Check("ping", State.OPTIONAL, "no iputils ping: echo requests come from a Python socket", "")
+    return Check("ping", State.OK, path)
+
+
+def _iproute2() -> Check:
+    path = shutil.which("ip")
+    if path is None:
+        return Check("iproute2", State.OPTIONAL, "not installed: nothing here needs it, it is good for looking around")
+    return Check("iproute2", State.OK, path)
