@@ -20,7 +20,7 @@ import sys
 import traceback
 from contextlib import suppress
 
-from simulator.links.tun import TunUnavailableError, create_device
+from simulator.links.tun import TunUnavailableError, create_device, load_pytun
 from simulator.live.addresses import configure
 from simulator.live.messages import LARGEST_MESSAGE, Attached, Failed, Message, Order, Request, Stop
 from simulator.live.namespaces import NamespaceError, die_with_parent, enter_network_namespace
@@ -36,23 +36,23 @@ def _attach(channel: socket.socket, order: Order) -> None:
         # Only now: entering a user namespace would have cleared it.
         signal.signal(signal.SIGTERM, lambda *_: os.killpg(0, signal.SIGKILL))
         die_with_parent(signal.SIGTERM)
+        stage = "pytun"
+        load_pytun()
         stage = "device"
         descriptor, device = create_device(order.device)
         stage = "address"
         configure(device, order.address, order.prefix, order.gateway, order.mtu)
-    except TunUnavailableError as error:
-        stage, reason = ("pytun" if "pytun" in str(error) else stage), str(error)
-    except NamespaceError as error:
-        reason = str(error)
+    except (NamespaceError, TunUnavailableError) as error:
+        cause, remedy = error.cause, error.remedy
     except ImportError as error:
-        reason = f"pyroute2 cannot be imported ({error}): pip install 'divertsim[lab]'"
+        cause, remedy = f"pyroute2 cannot be imported ({error})", "pip install 'divertsim[lab]'"
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
+        cause, remedy = f"no {stage} ({type(error).__name__}: {error})", "run divertsim doctor"
     else:
         socket.send_fds(channel, [pickle.dumps(Attached(device, privilege))], [descriptor])
         os.close(descriptor)
         return
-    channel.send(pickle.dumps(Failed(stage, reason, privilege)))
+    channel.send(pickle.dumps(Failed(stage, cause, remedy, privilege)))
     sys.exit(1)
 
 

@@ -36,6 +36,10 @@ class Check(NamedTuple):
     remedy: str = ""
 
 
+_PRIVILEGES = {
+    "privileged": "may make namespaces (root or CAP_SYS_ADMIN)",
+    "user namespace": "root in a user namespace of its own",
+}
 _LAB = "pip install 'divertsim[lab]'"
 
 
@@ -65,8 +69,7 @@ def _pytun() -> Check:
     try:
         load_pytun()
     except TunUnavailableError as error:
-        what, _, remedy = str(error).partition(": ")
-        return Check("python-pytun", State.MISSING, what, remedy or _LAB)
+        return Check("python-pytun", State.MISSING, error.cause, error.remedy)
     return Check("python-pytun", State.OK, _version("python-pytun"))
 
 
@@ -90,27 +93,25 @@ def _device_file() -> Check:
 
 def _namespaces() -> Iterator[Check]:
     """A host is made for a moment, and how far it came says the rest."""
-    stage, reason, privilege = "", "", ""
+    failed = None
     try:
         with NamespaceHost(Order("tun0", "192.0.2.2", 24, "192.0.2.1", 1500)) as host:
             host.attach().close()
             privilege = host.privilege
     except HostError as error:
-        stage, reason, privilege = error.stage, str(error), error.privilege
-    if not privilege:
-        what, _, remedy = reason.partition(": ")
-        yield Check("privilege", State.MISSING, what, remedy)
+        failed = error.failed
+        privilege = failed.privilege
+    if failed is not None and not privilege:
+        yield Check("privilege", State.MISSING, failed.cause, failed.remedy)
         yield Check("network namespace", State.MISSING, "not to be had without the privilege", "see privilege")
         yield Check("TUN in a namespace", State.MISSING, "not tried", "see privilege")
         return
-    ways = {"privileged": "may make namespaces itself (root or CAP_SYS_ADMIN)", "user namespace": "by a user namespace"}
-    yield Check("privilege", State.OK, ways[privilege])
+    yield Check("privilege", State.OK, _PRIVILEGES[privilege])
     yield Check("network namespace", State.OK, "made one, and it is gone again")
-    if not stage:
+    if failed is None:
         yield Check("TUN in a namespace", State.OK, "made one with an address and a route, and it is gone again")
     else:
-        what, _, remedy = reason.partition(": ")
-        yield Check("TUN in a namespace", State.MISSING, what, remedy or "see above")
+        yield Check("TUN in a namespace", State.MISSING, failed.cause, failed.remedy)
 
 
 def _scapy() -> Check:

@@ -30,12 +30,11 @@ _SECONDS_TO_ATTACH = 20.0
 
 
 class HostError(Exception):
-    """A host could not be made here, or died. The fields as in `messages.Failed`; one line, remedy included."""
+    """A host could not be made here, or died. `failed` says how far it came; the message is one line."""
 
-    def __init__(self, stage: str, reason: str, privilege: str = "") -> None:
-        super().__init__(reason)
-        self.stage = stage
-        self.privilege = privilege
+    def __init__(self, failed: Failed) -> None:
+        super().__init__(f"{failed.cause}: {failed.remedy}" if failed.remedy else failed.cause)
+        self.failed = failed
 
 
 class JobError(Exception):
@@ -45,7 +44,7 @@ class JobError(Exception):
 class Job:
     """A function at work in a host."""
 
-    def __init__(self, number: int, name: str, on_report: Callable[[object], None] | None) -> None:
+    def __init__(self, number: int, name: str, on_report: Callable[[object], object] | None) -> None:
         self.number = number
         self.name = name
         self.reports: list[object] = []
@@ -86,15 +85,13 @@ class NamespaceHost:
         self._numbers = count(1)
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "simulator.live.agent", str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                # A session of its own: Ctrl-C at the terminal is for us, and we end the hosts in good order.
-                start_new_session=True,
-                env=os.environ | {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},
-            )
+            try:
+                self._process = _start_agent(theirs)
+            except OSError as error:
+                self._channel.close()
+                raise HostError(
+                    Failed("process", f"{sys.executable} cannot be run ({error.strerror})", "", "")
+                ) from error
         self._channel.send(pickle.dumps(order))
 
     @property
@@ -112,17 +109,17 @@ class NamespaceHost:
         answer = (
             pickle.loads(octets)
             if octets
-            else Failed("process", "the host's process ended or hung before it said a word", "")
+            else Failed("process", "the host's process ended or hung before it said a word", "", "")
         )
         if isinstance(answer, Attached) and descriptors:
             self._channel.setblocking(False)
             self.privilege = answer.privilege
             return TunLink(descriptors[0], answer.device)
         self.close()
-        raise HostError(answer.stage, answer.reason, answer.privilege)
+        raise HostError(answer)
 
     def start(
-        self, function: Callable[..., object], *arguments: object, on_report: Callable[[object], None] | None = None
+        self, function: Callable[..., object], *arguments: object, on_report: Callable[[object], object] | None = None
     ) -> Job:
         """Run `function(report, *arguments)` in the host; `on_report` gets each value it reports."""
         job = Job(next(self._numbers), function.__name__, on_report)
@@ -149,7 +146,8 @@ class NamespaceHost:
             except ConnectionError:
                 octets = b""
             if not octets:
-                raise HostError("process", f"the host {self.order.address} is gone (process {self.process})")
+                gone = f"the host {self.order.address} is gone (process {self.process})"
+                raise HostError(Failed("process", gone, "", self.privilege))
             message: Message = pickle.loads(octets)
             job = self._jobs[message.job]
             job.take(message)
@@ -172,3 +170,15 @@ class NamespaceHost:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _start_agent(channel: socket.socket) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "simulator.live.agent", str(channel.fileno())],
+        pass_fds=[channel.fileno()],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        # A session of its own: Ctrl-C at the terminal is for us, and we end the hosts in good order.
+        start_new_session=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},
+    )

@@ -32,10 +32,12 @@ class Attached(NamedTuple):
 
 
 class Failed(NamedTuple):
-    """The host could not be made. `stage` is "namespace", "pytun", "device" or "address"; `reason` is one line."""
+    """The host could not be made; `cause` and `remedy` are a line each."""
 
     stage: str
-    reason: str
+    """What it failed at: "process", "namespace", "pytun", "device" or "address"."""
+    cause: str
+    remedy: str
     privilege: str
     """As in `Attached` when the namespace was to be had, else empty."""
 

@@ -20,17 +20,22 @@ _PR_SET_PDEATHSIG = 1
 
 
 class NamespaceError(Exception):
-    """The system lets this process have no network namespace. The message is one line with the cause and the remedy."""
+    """There is no network namespace for this process. The message is one line: the cause, a colon, the remedy."""
+
+    def __init__(self, cause: str, remedy: str) -> None:
+        super().__init__(f"{cause}: {remedy}")
+        self.cause = cause
+        self.remedy = remedy
 
 
 def _call(function: str, *arguments: int) -> None:
     """A system call of the C library that returns 0 for success; OSError with its errno otherwise."""
     if not sys.platform.startswith("linux"):
-        raise NamespaceError(f"network namespaces are Linux's own; this is {sys.platform}")
+        raise NamespaceError(f"network namespaces are Linux's own, this is {sys.platform}", "use memory links")
     library = ctypes.CDLL(None, use_errno=True)
     if getattr(library, function)(*arguments) != 0:
         number = ctypes.get_errno()
-        raise OSError(number, f"{function}: {os.strerror(number)}")
+        raise OSError(number, os.strerror(number))
 
 
 def die_with_parent(death: int = signal.SIGKILL) -> None:
@@ -53,7 +58,7 @@ def enter_network_namespace() -> str:
     except PermissionError:
         pass
     except OSError as error:
-        raise NamespaceError(f"no network namespaces: {error.strerror} (kernel without CONFIG_NET_NS?)") from error
+        raise NamespaceError(f"no network namespaces ({error.strerror})", "a kernel with CONFIG_NET_NS") from error
     uid, gid = os.getuid(), os.getgid()
     try:
         _call("unshare", _CLONE_NEWUSER | _CLONE_NEWNET)
@@ -64,7 +69,8 @@ def enter_network_namespace() -> str:
     except OSError as error:
         what = error.strerror or str(error)
         raise NamespaceError(
-            f"not root, and no user namespace ({what}): run as root, or allow unprivileged user namespaces (sysctl "
-            "user.max_user_namespaces, kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns)"
+            f"not root, and no user namespace ({what})",
+            "run as root, or allow unprivileged user namespaces (sysctl "
+            "user.max_user_namespaces, kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns)",
         ) from error
     return "user namespace"

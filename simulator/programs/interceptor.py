@@ -21,9 +21,9 @@ import errno
 import socket
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, TextIO
+from typing import Any, Protocol
 
-__all__ = ["BUFFER_SIZE", "Interceptor", "bind_socket", "create_socket", "main"]
+__all__ = ["BUFFER_SIZE", "Interceptor", "Output", "bind_socket", "create_socket", "main"]
 
 BUFFER_SIZE = 65_535
 """Octets: the original's BUFSIZE, the largest IPv4 datagram."""
@@ -33,7 +33,15 @@ _IPPROTO_DIVERT = 258 if sys.platform.startswith("freebsd") else 254
 _TOLD = tuple((getattr(errno, name), name) for name in ("EBADRQC", "ENETUNREACH") if hasattr(errno, name))
 
 
-def create_socket(make: Callable[..., Any], *, program: str = "interceptor", errors: TextIO | None = None) -> Any:
+class Output(Protocol):
+    """What lines are written to, such as sys.stdout."""
+
+    def write(self, text: str, /) -> object: ...
+
+    def flush(self) -> object: ...
+
+
+def create_socket(make: Callable[..., Any], *, program: str = "interceptor", errors: Output | None = None) -> Any:
     """A divert socket from `make`: `socket.socket` or `Router.socket`.
 
     Raises OSError: EPERM without the privilege, EPROTONOSUPPORT without divert sockets.
@@ -42,7 +50,7 @@ def create_socket(make: Callable[..., Any], *, program: str = "interceptor", err
     return make(socket.AF_INET, socket.SOCK_RAW, _IPPROTO_DIVERT)
 
 
-def bind_socket(divert: Any, port: int, *, program: str = "interceptor", errors: TextIO | None = None) -> None:
+def bind_socket(divert: Any, port: int, *, program: str = "interceptor", errors: Output | None = None) -> None:
     """Listen on the divert port `port`, 1 to 65535. Raises OSError, EADDRINUSE for one."""
     print(f"{program}:Binding a socket", file=sys.stderr if errors is None else errors)
     divert.bind(("0.0.0.0", port))
@@ -61,7 +69,7 @@ class Interceptor:
         program: str = "interceptor",
         reinject: bool = True,
         multicast: bool = False,
-        output: TextIO | None = None,
+        output: Output | None = None,
     ) -> None:
         self.program = program
         self.reinject = reinject
