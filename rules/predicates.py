@@ -36,8 +36,9 @@ __all__ = [
 class Predicate(Protocol):
     """A question about one datagram."""
 
-    reads: ClassVar[frozenset[str]]
-    """Names of the fields (of :class:`rules.fields.Fields`) that the answer depends on."""
+    @property
+    def reads(self) -> frozenset[str]:
+        """Names of the fields (of :class:`rules.fields.Fields`) that the answer depends on."""
 
     def test(self, fields: Fields) -> bool: ...
 
