@@ -75,12 +75,7 @@ class _Queue(Generic[Item]):
 
 
 class LinuxReassembly(Generic[Item]):
-    """All datagrams that a Linux 2.2 host is putting together.
-
-    >>> reassembly = LinuxReassembly()
-    >>> result = reassembly.add(octets, now=0.0, item=packet)      # doctest: +SKIP
-    >>> for timeout in reassembly.expire(now=31.0): ...            # doctest: +SKIP
-    """
+    """All datagrams that a Linux 2.2 host is putting together.  Its counters are those of the kernel's statistics."""
 
     __slots__ = (
         "_buckets",

@@ -8,6 +8,7 @@ last fragment, and what was lost on the way is told in brackets.
 
 from __future__ import annotations
 
+import doctest
 import re
 from collections.abc import Callable
 from itertools import groupby
@@ -17,6 +18,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+import simulator.fragments
+import simulator.wire
 from rules.fields import DONT_FRAGMENT, MORE_FRAGMENTS
 from simulator.fragments import (
     BSD,
@@ -183,10 +186,25 @@ def test_whether_a_known_end_is_kept(stream: str, older: str, newer: str) -> Non
         assert play(BsdReassembly(policy), stream) == newer
 
 
+def test_a_covered_fragment_counts_as_dropped() -> None:
+    reassembly: BsdReassembly[str] = BsdReassembly()
+    assert play(reassembly, "B8-16 C16-24 A0-24") == "held (B covered, C covered)"
+    assert play(reassembly, "D8-16") == "dropped (D covered)"
+    assert (reassembly.fragdropped, reassembly.fragments, reassembly.held) == (3, 4, 1)
+
+
+def test_bsd_keeps_offsets_in_sixteen_bits() -> None:
+    """What an old release lets end beyond 65,535 starts at 8 again once its front is cut off."""
+    reassembly: BsdReassembly[str] = BsdReassembly(FREEBSD_5)
+    assert play(reassembly, "A65504-65544 B65520-65600.") == "held"
+    assert list(reassembly.pieces().values()) == [[(65504, 65544), (8, 64)]]
+
+
 @pytest.mark.parametrize(
     ("text", "linux", "older", "newer"),
     [
         ("B8-13", "held", "dropped (B bad)", "dropped (B bad)"),  # not a multiple of eight
+        ("B8-20", "held", "dropped (B bad)", "dropped (B bad)"),
         ("B8-8", "held", "dropped (B bad)", "dropped (B bad)"),
         ("B8-8.", "held", "held", "dropped (B bad)"),  # empty, the last
         ("B65528-65600.", "dropped (B bad)", "held", "dropped (B bad)"),
@@ -379,6 +397,13 @@ def test_bsd_limits_on_queues_and_fragments() -> None:
 
 def test_every_loss_is_a_fate() -> None:
     assert all(loss.reason for loss in Loss)
+
+
+def test_the_examples_in_the_documentation() -> None:
+    for module in (simulator.fragments, simulator.wire):
+        failed, attempted = doctest.testmod(module)
+        assert attempted
+        assert not failed
 
 
 # -- a flood -----------------------------------------------------------------------------------------------------------
