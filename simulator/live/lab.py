@@ -10,10 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 from simulator.live.host import HostError, Job, NamespaceHost, Order
 from simulator.live.loop import LiveLoop
-from simulator.router import Router
+
+if TYPE_CHECKING:
+    from simulator.router import Router
 
 __all__ = ["LEFT", "RIGHT", "HostError", "Lab", "Site", "finished"]
 

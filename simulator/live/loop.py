@@ -27,6 +27,9 @@ __all__ = ["BATCH", "LiveLoop", "Program", "Served", "Waitable"]
 BATCH = 64
 """Datagrams taken from one link before the next has its turn; also calls of one program in a row."""
 
+_GONE = frozenset({errno.EBADFD, errno.EIO, errno.EBADF})
+"""The device was deleted (EIO in older kernels), or the link closed. Any other errno may pass."""
+
 Program = Callable[[Any], object]
 """Takes one datagram from a non-blocking divert socket, and may send it back."""
 
@@ -53,7 +56,7 @@ class LiveLoop:
     def __init__(self, router: Served) -> None:
         self.router = router
         self.lost: list[Interface] = []
-        """Interfaces whose device was deleted while it was served; nothing more comes from them."""
+        """Interfaces whose device was deleted, or link closed, while served; nothing more comes from them."""
         self._poll = select.poll()
         self._ready: dict[int, Callable[[], object]] = {}
         self._programs: list[tuple[Any, Program]] = []
@@ -63,7 +66,8 @@ class LiveLoop:
         link = interface.link
         if not isinstance(link, TunLink):
             raise TypeError(f"{interface.name} has no TUN device behind it but {link!r}")
-        self._watch(link.fileno(), lambda: self._drain(link, interface))
+        descriptor = link.fileno()
+        self._watch(descriptor, lambda: self._drain(descriptor, link, interface))
 
     def watch(self, waitable: Waitable, action: Callable[[], object]) -> None:
         """Call `action()` whenever there is something to read there."""
@@ -107,7 +111,7 @@ class LiveLoop:
             self._run_programs()  # what timers released
         self.router.delivered.clear()
 
-    def _drain(self, link: TunLink, interface: Interface) -> None:
+    def _drain(self, descriptor: int, link: TunLink, interface: Interface) -> None:
         """One link's turn."""
         take, hand_in, programs = link.receive, interface.receive, self._programs
         for _ in range(BATCH):
@@ -116,10 +120,9 @@ class LiveLoop:
             except BlockingIOError:
                 return
             except OSError as error:
-                # EBADFD, in older kernels EIO: the device was deleted. Anything else may be better in the next round.
-                if error.errno in (errno.EBADFD, errno.EIO):
-                    self._poll.unregister(link.fileno())
-                    del self._ready[link.fileno()]
+                if error.errno in _GONE:
+                    self._poll.unregister(descriptor)
+                    del self._ready[descriptor]
                     self.lost.append(interface)
                 return
             hand_in(octets)
