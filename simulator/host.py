@@ -1,0 +1,99 @@
+"""The router as a host: what its own protocols do with a datagram that was delivered to it.
+
+It answers ICMP echo, gives UDP data to the sockets opened on it, answers TCP segments with a reset because nothing
+here listens on TCP ports, and reports protocols and ports that nobody serves (RFC 792, RFC 1122).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rules.addresses import dotted
+from rules.fields import ICMP, TCP, UDP
+from simulator.icmp_errors import PORT_UNREACHABLE, PROTOCOL_UNREACHABLE, IcmpErrors, Send
+from simulator.node import Node
+from simulator.packet import Packet
+from simulator.routing import Kind, is_multicast
+from simulator.sockets.udp import UdpPorts
+from simulator.wire import checksum, icmp, tcp, udp
+
+__all__ = ["Host"]
+
+
+class Host:
+    """The protocols above IP."""
+
+    def __init__(self, node: Node, send: Send, errors: IcmpErrors, udp_ports: UdpPorts) -> None:
+        self._node = node
+        self._send = send
+        self._errors = errors
+        self._udp_ports = udp_ports
+        self._handlers: dict[int, Callable[[Packet, bytes], None]] = {
+            ICMP: self._icmp,
+            UDP: self._udp,
+            TCP: self._tcp,
+        }
+
+    def deliver(self, packet: Packet) -> None:
+        """Hand a whole datagram for this host to its protocol."""
+        handler = self._handlers.get(packet.protocol)
+        self._node.deliver(packet)
+        if handler is None:
+            self._errors.report(packet, PROTOCOL_UNREACHABLE)
+        else:
+            handler(packet, packet.octets[packet.header_length :])
+
+    def _answers_to(self, packet: Packet) -> int:
+        """The source address of an answer: the one that was asked, or 0 (the path chooses) when many were."""
+        return packet.destination if packet.destination in self._node.own else 0
+
+    def _icmp(self, packet: Packet, message: bytes) -> None:
+        """RFC 792: echo is answered; everything else is for whoever listens."""
+        if len(message) < 8 or message[0] != icmp.ECHO_REQUEST or not checksum.verify(message):
+            return
+        self._send(
+            ICMP,
+            packet.source,
+            icmp.reply_to(message),
+            source=self._answers_to(packet),
+            ttl=self._node.profile.icmp_ttl,
+            tos=packet.tos,
+        )
+
+    def _udp(self, packet: Packet, segment: bytes) -> None:
+        """RFC 768; a port that nobody has is unreachable."""
+        try:
+            header, data = udp.parse(segment, source=packet.source, destination=packet.destination)
+        except ValueError:
+            return
+        sock = self._udp_ports.find(packet.destination, packet.redirect_port or header.destination_port)
+        if sock is None:
+            self._errors.report(packet, PORT_UNREACHABLE)
+        else:
+            sock.enqueue(data, (dotted(packet.source), header.source_port))
+
+    def _tcp(self, packet: Packet, segment: bytes) -> None:
+        """RFC 9293 section 3.10.7.1: every port is closed."""
+        if self._is_for_many(packet.destination):
+            return
+        try:
+            header, data = tcp.parse(segment, source=packet.source, destination=packet.destination)
+        except ValueError:
+            return
+        if not header.flags & tcp.RST:
+            answer = tcp.reset_for(header, len(data)).emit(b"", source=packet.destination, destination=packet.source)
+            self._send(TCP, packet.source, answer, source=packet.destination, ttl=self._node.profile.default_ttl)
+
+    def _is_for_many(self, destination: int) -> bool:
+        route = self._node.routes.lookup(destination)
+        return is_multicast(destination) or (route is not None and route.kind is Kind.BROADCAST)
+
+    def send_udp(self, source: int, source_port: int, destination: int, destination_port: int, data: bytes) -> int:
+        """A UDP socket of this host writes: the errno, 0 for success."""
+        node = self._node
+        if not source:
+            source = node.source_towards(destination)
+        segment = udp.Header(source_port=source_port, destination_port=destination_port).emit(
+            data, source=source, destination=destination
+        )
+        return self._send(UDP, destination, segment, source=source, ttl=node.profile.default_ttl, by_program=True)

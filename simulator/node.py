@@ -1,0 +1,110 @@
+"""What the rooms of one router share: interfaces, routes, clock, ledger, tracer, and the counters between them.
+
+The packet paths, the host and the sockets each get the node and nothing of each other that they do not need.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections import deque
+
+from rules.addresses import mask_of
+from simulator.clock import Clock
+from simulator.interfaces import Interface
+from simulator.ledger import Ledger, Reason
+from simulator.packet import Packet
+from simulator.profiles import Profile
+from simulator.routing import Kind as RouteKind
+from simulator.routing import Routes
+from simulator.trace import Kind, Tracer
+
+__all__ = ["MESSAGES_KEPT", "Node"]
+
+MESSAGES_KEPT = 10_000
+"""Kernel messages that are kept; older ones go."""
+
+
+class Node:
+    """One machine: its state, and the few things every stage does with a packet."""
+
+    __slots__ = (
+        "broadcasts",
+        "clock",
+        "delivered",
+        "interfaces",
+        "ledger",
+        "loopback",
+        "messages",
+        "next_identification",
+        "own",
+        "profile",
+        "routes",
+        "tracer",
+    )
+
+    loopback: Interface
+
+    def __init__(self, profile: Profile, clock: Clock) -> None:
+        self.profile = profile
+        self.clock = clock
+        self.ledger = Ledger()
+        self.tracer = Tracer(clock)
+        self.routes = Routes()
+        self.interfaces: dict[str, Interface] = {}
+        self.own: dict[int, Interface] = {}
+        """This host's addresses and the interface each belongs to."""
+        self.broadcasts: dict[int, Interface] = {}
+        """The broadcast addresses of its interfaces."""
+        self.delivered: list[bytes] = []
+        """Datagrams handed to this host's own protocols, oldest first."""
+        self.messages: deque[str] = deque(maxlen=MESSAGES_KEPT)
+        """Kernel messages, oldest first."""
+        self.next_identification = profile.first_identification
+
+    def identification(self) -> int:
+        """The next IP id of the global counter (linux.md O4)."""
+        identification = self.next_identification
+        self.next_identification = identification + 1 & 0xFFFF
+        return identification
+
+    def source_towards(self, destination: int) -> int:
+        """The address this host sends from when nobody chose one; 0 without a route or without an address."""
+        route = self.routes.lookup(destination)
+        if route is None:
+            return 0
+        if route.kind is RouteKind.LOCAL:
+            return destination
+        near = destination if route.gateway is None else route.gateway
+        addresses = route.interface.addresses
+        fitting = (each for each in addresses if near & mask_of(each.length) == each.network or near == each.peer)
+        chosen = next(fitting, addresses[0] if addresses else None)
+        return chosen.host if chosen is not None else 0
+
+    def drop(self, packet: Packet, reason: Reason) -> int:
+        """The packet ends here.  Returns 0: whoever sent it is told nothing."""
+        self.ledger.dropped[reason] += 1
+        if self.tracer.listening:
+            self.tracer.record(Kind.DROPPED, packet, reason=reason)
+        return 0
+
+    def deliver(self, packet: Packet) -> None:
+        """The packet ends here: it is handed to this host's own protocols."""
+        self.ledger.delivered += 1
+        self.delivered.append(packet.octets)
+        if self.tracer.listening:
+            self.tracer.record(Kind.DELIVERED, packet)
+
+    def transmit(self, packet: Packet, interface: Interface, next_hop: int | None = None) -> int:
+        """Hand the packet to the interface's link; 0, or the errno a local sender gets."""
+        if not interface.up:
+            self.drop(packet, Reason.INTERFACE_DOWN)
+            return errno.ENETDOWN
+        try:
+            interface.transmit(packet.octets)
+        except OSError:
+            self.drop(packet, Reason.LINK_FAILED)
+            return errno.ENOBUFS
+        self.ledger.transmitted += 1
+        if self.tracer.listening:
+            self.tracer.record(Kind.TRANSMITTED, packet, interface=interface.name)
+        return 0

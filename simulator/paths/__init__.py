@@ -1,0 +1,1 @@
+"""A kernel's whole packet path, readable from top to bottom: ``linux`` and ``bsd``."""

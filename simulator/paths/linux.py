@@ -1,0 +1,566 @@
+"""The IPv4 path of Linux 2.2, with the divert patch (linux.md section 4, H1-H12, H14, H16; section 1).
+
+    wire -> header tests -> INPUT chain -> routing -+-> local delivery -> this host's protocols
+                                                    |
+                                                    +-> forward: TTL -> FORWARD chain -> OUTPUT chain -> wire
+
+    this host's protocols -> routing -> OUTPUT chain -> wire (or the loopback interface, and in again)
+
+The input chain sees the receiving interface's name, the other two the outgoing one's (H6).  A DIVERT rule takes the
+packet off this path at its chain; what a program writes back re-enters at the same chain, marked so that no DIVERT
+rule matches it any more (T6).  Stages stand below in the order in which a packet meets them; one that ends in another
+stage calls it, and all return the errno that a local sender gets, 0 for none.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
+
+from rules.fields import DONT_FRAGMENT, MORE_FRAGMENTS, OFFSET_MASK, TCP
+from rules.ipchains import Tables
+from rules.ipchains.rule import Action
+from rules.ipchains.verdict import Verdict
+from simulator import fragments
+from simulator.collecting import Collecting
+from simulator.fragments import LinuxReassembly, Outcome, Timeout, fragment
+from simulator.host import Host
+from simulator.icmp_errors import (
+    FRAGMENTATION_NEEDED,
+    HOST_UNREACHABLE,
+    LINUX_MANNERS,
+    PORT_UNREACHABLE,
+    REASSEMBLY_TIME_EXCEEDED,
+    REDIRECT_HOST,
+    TTL_EXCEEDED,
+    Error,
+    IcmpErrors,
+)
+from simulator.interfaces import Interface
+from simulator.ledger import Reason
+from simulator.node import Node
+from simulator.packet import Packet
+from simulator.paths.redirects import Redirects
+from simulator.profiles import LinuxProfile
+from simulator.routing import Kind as RouteKind
+from simulator.routing import Route, is_class_e, is_loopback, is_multicast
+from simulator.sockets.address import LINUX_LAYOUT, Address
+from simulator.sockets.divert import DivertPorts
+from simulator.sockets.udp import UdpPorts
+from simulator.trace import Kind
+from simulator.wire import ipv4
+
+__all__ = ["LinuxPath"]
+
+_FRAGMENT_BITS = MORE_FRAGMENTS | OFFSET_MASK
+_LIMITED_BROADCAST = 0xFFFFFFFF
+_REMEMBERED = 4096
+
+
+class _Origin(NamedTuple):
+    """What a packet at the output chain comes from, and what its sender learns of a refusal (H8, H9)."""
+
+    denied: int
+    """The errno after DENY."""
+    rejected: int
+    """The errno after REJECT."""
+    error: Error | None
+    """The ICMP error after REJECT."""
+    fragments: fragments.Style
+    """How it is cut when it is too large for the interface."""
+
+
+_FORWARDED = _Origin(0, 0, HOST_UNREACHABLE, fragments.LINUX)
+_LOCAL_DATAGRAM = _Origin(errno.EPERM, errno.EPERM, None, fragments.LINUX_LOCAL)
+_LOCAL_TCP = _Origin(0, 0, PORT_UNREACHABLE, fragments.LINUX)
+_INJECTED = _Origin(errno.EPERM, errno.EPERM, None, fragments.LINUX)
+
+
+class LinuxPath:
+    """One router's way of packets."""
+
+    def __init__(self, node: Node, profile: LinuxProfile, tables: Tables, ports: DivertPorts, udp: UdpPorts) -> None:
+        self.node = node
+        self.profile = profile
+        self.errors = IcmpErrors(node, LINUX_MANNERS, self.send)
+        self.host = Host(node, self.send, self.errors, udp)
+        self.collecting = Collecting(node, LinuxReassembly(), self._reassembly_timeout)
+        self.redirects = Redirects(node.clock)
+        self._ledger = node.ledger
+        self._tracer = node.tracer
+        self._drop = node.drop
+        self._traverse = tables.traverse
+        self._listeners = ports.listeners
+        unheard_goes = profile.pass_through_goes if profile.pass_through else None
+        self._passes_through = ports.listeners if unheard_goes == "to the next rule" else None
+        self._accepts_unheard = unheard_goes == "accepted"
+        self._addresses: dict[tuple[int, int, str], Address] = {}
+        self._input_routes: dict[tuple[int, int], Route | Reason] = {}
+        self._generation = -1
+        self._after_input: dict[Action, Callable[[Packet, Verdict], int]] = {
+            Action.DENY: self._denied,
+            Action.REJECT: self._input_rejected,
+            Action.REDIRECT: self._input_redirected,
+            Action.DIVERT: self._input_diverted,
+        }
+
+    # == receiving (ip_rcv) ========================================================================================
+
+    def receive(self, packet: Packet) -> int:
+        """A datagram from an interface: header tests, then the input chain (H1).  Failures are silent."""
+        octets = packet.octets
+        size = len(octets)
+        header_length = packet.header_length
+        if size < 20 or packet.version != 4 or header_length < 20 or size < header_length:
+            return self._drop(packet, _header_fault(packet))
+        if int.from_bytes(octets[:header_length], "big") % 0xFFFF:
+            return self._drop(packet, Reason.BAD_CHECKSUM)
+        if size != packet.total_length:
+            if size < packet.total_length:
+                return self._drop(packet, Reason.TRUNCATED)
+            if packet.total_length < header_length:
+                return self._drop(packet, Reason.BAD_LENGTH)
+            packet.trim()
+        return self._enter(packet)
+
+    def _enter(self, packet: Packet, route: Route | None = None) -> int:
+        """A datagram whose header is good.  ``route`` is known already when it comes round by loopback (H11)."""
+        if self.profile.always_defragment and packet.fragment & _FRAGMENT_BITS:
+            whole = self._reassemble(packet)
+            if whole is None:
+                return 0
+            packet = whole
+        return self._input_chain(packet, route)
+
+    # == asking a chain ============================================================================================
+
+    def _consult(self, chain: str, packet: Packet, interface: Interface) -> Verdict:
+        """The chain's verdict, its other effects done: log lines, TOS, mark (F31, F33, F34)."""
+        verdict = self._traverse(
+            chain, packet, interface.name, diverted=packet.diverted, listening=self._passes_through
+        )
+        if verdict.changed or verdict.log:
+            self._take_effect(packet, verdict)
+        if self._accepts_unheard and verdict.action is Action.DIVERT and verdict.port not in self._listeners:
+            verdict = replace(verdict, action=Action.ACCEPT, port=None)
+        if self._tracer.listening:
+            self._tracer.record(
+                Kind.FIREWALL,
+                packet,
+                hook=chain,
+                rule=verdict.rule,
+                verdict=verdict.action.name,
+                port=verdict.port,
+            )
+        return verdict
+
+    def _take_effect(self, packet: Packet, verdict: Verdict) -> None:
+        self.node.messages.extend(verdict.log)
+        packet.mark = verdict.mark
+        if verdict.tos != packet.tos:
+            packet.set_tos(verdict.tos)
+            if verdict.action not in (Action.DENY, Action.REJECT):
+                packet.fix_checksum()
+
+    # == the input chain ===========================================================================================
+
+    def _input_chain(self, packet: Packet, route: Route | None = None) -> int:
+        interface = packet.received_on
+        assert interface is not None
+        verdict = self._consult("input", packet, interface)
+        action = verdict.action
+        if action is Action.ACCEPT or action is Action.MASQ:  # MASQ means no more than ACCEPT here (F8)
+            return self._route_input(packet) if route is None else self._deliver(packet)
+        return self._after_input[action](packet, verdict)
+
+    def _denied(self, packet: Packet, verdict: Verdict) -> int:
+        return self._drop(packet, Reason.DENIED)
+
+    def _input_rejected(self, packet: Packet, verdict: Verdict) -> int:
+        """REJECT looks for a route first; only if there is one, the sender hears port unreachable (H3)."""
+        if self.profile.reject_before_routing or isinstance(self._input_route(packet), Route):
+            self.errors.report(packet, PORT_UNREACHABLE)
+        return self._drop(packet, Reason.REJECTED)
+
+    def _input_redirected(self, packet: Packet, verdict: Verdict) -> int:
+        """REDIRECT delivers here whatever the destination (H3)."""
+        route = self._input_route(packet)
+        if isinstance(route, Reason):
+            return self._drop(packet, route)
+        packet.redirect_port = verdict.port or 0
+        return self._deliver(packet)
+
+    def _input_diverted(self, packet: Packet, verdict: Verdict) -> int:
+        self._divert(packet, "input", verdict.port or 0)
+        return 0
+
+    # == routing of received packets (ip_route_input) ==============================================================
+
+    def _route_input(self, packet: Packet) -> int:
+        """Where to: this host, another one, or nowhere (T3, H14)."""
+        route = self._input_route(packet)
+        if isinstance(route, Reason):
+            return self._drop(packet, route)
+        if route.kind is RouteKind.UNICAST:
+            return self._forward(packet, route)
+        return self._deliver(packet)
+
+    def _input_route(self, packet: Packet) -> Route | Reason:
+        """The route for a received packet, or why it has none.  Answers for interface lo come with the packet."""
+        if self._generation != self.node.routes.generation or len(self._input_routes) >= _REMEMBERED:
+            self._generation = self.node.routes.generation
+            self._input_routes.clear()
+        key = (packet.source, packet.destination)
+        found = self._input_routes.get(key)
+        if found is None:
+            if is_multicast(packet.destination):
+                return self._multicast_route(packet)
+            found = self._input_routes[key] = self._find_input_route(*key)
+        return found
+
+    def _find_input_route(self, source: int, destination: int) -> Route | Reason:
+        fault = self._source_fault(source, destination)
+        if fault is not None:
+            return fault
+        if destination >> 24 == 0 or is_loopback(destination):
+            return Reason.MARTIAN_DESTINATION
+        if destination != _LIMITED_BROADCAST and is_class_e(destination):
+            return Reason.MARTIAN_DESTINATION
+        route = self.node.routes.lookup(destination)
+        if route is None:
+            return Reason.NO_ROUTE
+        if route.kind in (RouteKind.REJECT, RouteKind.BLACKHOLE):
+            return Reason.UNREACHABLE_ROUTE
+        if route.kind is RouteKind.UNICAST and not self.profile.forwarding:
+            return Reason.FORWARDING_OFF
+        return route
+
+    def _source_fault(self, source: int, destination: int) -> Reason | None:
+        """Sources that nobody can have: loopback, multicast, class E, 0/8, and this host's own addresses (T3)."""
+        if is_loopback(source) or is_multicast(source) or is_class_e(source):
+            return Reason.MARTIAN_SOURCE
+        if source >> 24 == 0 and not (source == 0 and destination == _LIMITED_BROADCAST):
+            return Reason.MARTIAN_SOURCE
+        route = self.node.routes.lookup(source)
+        if route is not None and route.kind in (RouteKind.LOCAL, RouteKind.BROADCAST):
+            return Reason.MARTIAN_SOURCE
+        return None
+
+    def _multicast_route(self, packet: Packet) -> Route | Reason:
+        """A group is for this host if the receiving interface has joined it; nothing else is done with it."""
+        interface = packet.received_on
+        assert interface is not None
+        if packet.destination not in interface.groups:
+            return Reason.NOT_JOINED
+        fault = self._source_fault(packet.source, packet.destination)
+        return fault or Route(packet.destination, 32, interface, kind=RouteKind.LOCAL)
+
+    # == local delivery (ip_local_deliver) =========================================================================
+
+    def _deliver(self, packet: Packet) -> int:
+        """Reassembly, unless it was done before the input chain; then the protocols (H4)."""
+        if packet.fragment & _FRAGMENT_BITS:
+            whole = self._reassemble(packet)
+            if whole is None:
+                return 0
+            packet = whole
+        self.host.deliver(packet)
+        return 0
+
+    def _reassemble(self, packet: Packet) -> Packet | None:
+        """The whole datagram when this fragment completes it (R9: it has the interface of the lowest fragment)."""
+        result = self.collecting.add(packet)
+        if result.outcome is Outcome.PASSED:
+            return packet
+        if result.outcome is not Outcome.REASSEMBLED:
+            return None
+        assert result.octets is not None
+        assert result.lowest is not None
+        whole = result.lowest.with_octets(result.octets)
+        self.collecting.merged(result, whole)
+        return whole
+
+    def _reassembly_timeout(self, timeout: Timeout[Packet]) -> None:
+        """R3: not under always-defragment, where the fragments have no route yet."""
+        if timeout.has_start and not self.profile.always_defragment:
+            self.errors.report(timeout.lost[0].item, REASSEMBLY_TIME_EXCEEDED)
+
+    # == forwarding (ip_forward) ===================================================================================
+
+    def _forward(self, packet: Packet, route: Route) -> int:
+        """TTL, redirect, DF: all that happens before the forward chain (H5)."""
+        if packet.link_broadcast:
+            return self._drop(packet, Reason.NOT_FOR_US)
+        if packet.ttl <= 1:
+            self.errors.report(packet, TTL_EXCEEDED)
+            return self._drop(packet, Reason.TTL_EXCEEDED)
+        interface = route.interface
+        if interface is packet.received_on and self.profile.redirects:
+            self._redirect_sender(packet, route)
+        packet.lower_ttl()
+        if packet.total_length > interface.mtu and packet.fragment & DONT_FRAGMENT:
+            self.errors.report(packet, FRAGMENTATION_NEEDED, interface.mtu)
+            return self._drop(packet, Reason.NEEDS_FRAGMENTING)
+        return self._forward_chain(packet, route)
+
+    def _redirect_sender(self, packet: Packet, route: Route) -> None:
+        """The sender shares a link with the next hop: tell it, now and then (linux.md H5)."""
+        source = self.node.routes.lookup(packet.source)
+        on_link = source is not None and source.gateway is None and source.interface is route.interface
+        if on_link and self.redirects.allows(packet.source, packet.destination):
+            gateway = packet.destination if route.gateway is None else route.gateway
+            self.errors.report(packet, REDIRECT_HOST, gateway)
+
+    def _forward_chain(self, packet: Packet, route: Route) -> int:
+        """The forward chain, then the output chain (H7)."""
+        interface = route.interface
+        packet.leaving_by = interface
+        verdict = self._consult("forward", packet, interface)
+        action = verdict.action
+        if action is Action.ACCEPT:
+            return self._output_chain(packet, route, _FORWARDED)
+        if action is Action.DIVERT:
+            self._divert(packet, "forward", verdict.port or 0)
+            return 0
+        if action is Action.REJECT:
+            self.errors.report(packet, HOST_UNREACHABLE)
+            return self._drop(packet, Reason.REJECTED)
+        return self._drop(packet, Reason.DENIED)
+
+    # == the output chain, and out =================================================================================
+
+    def _output_chain(self, packet: Packet, route: Route, origin: _Origin) -> int:
+        """The output chain for forwarded and local datagrams alike; they differ in what a refusal does (H8, H9)."""
+        interface = route.interface
+        packet.leaving_by = interface
+        verdict = self._consult("output", packet, interface)
+        action = verdict.action
+        if action is Action.DENY:
+            self._drop(packet, Reason.DENIED)
+            return origin.denied
+        if action is Action.REJECT:
+            if origin.error is not None:
+                self.errors.report(packet, origin.error)
+            self._drop(packet, Reason.REJECTED)
+            return origin.rejected
+        if action is Action.DIVERT:
+            return 0 if self._divert(packet, "output", verdict.port or 0) else origin.denied
+        # ACCEPT; MASQ and REDIRECT mean no more than that here (F8).
+        return self._send_out(packet, route, origin)
+
+    def _send_out(self, packet: Packet, route: Route, origin: _Origin) -> int:
+        """After the chains: fragments where needed, then the link (ip_send)."""
+        interface = route.interface
+        if origin is _LOCAL_TCP:
+            packet.fix_checksum()
+        if packet.total_length > interface.mtu:
+            return self._send_fragments(packet, route, origin)
+        return self._transmit(packet, route)
+
+    def _transmit(self, packet: Packet, route: Route) -> int:
+        if route.kind is RouteKind.UNICAST and not is_multicast(packet.destination):
+            return self.node.transmit(packet, route.interface, route.gateway)
+        return self._send_special(packet, route)
+
+    def _send_fragments(self, packet: Packet, route: Route, origin: _Origin) -> int:
+        """R10: the pieces do not meet the output chain again."""
+        try:
+            pieces = fragment(packet.octets, route.interface.mtu, style=origin.fragments)
+        except ValueError:
+            self._drop(packet, Reason.NEEDS_FRAGMENTING)
+            return errno.EMSGSIZE
+        self._ledger.generated += len(pieces) - 1
+        result = 0
+        for piece in pieces:
+            result = self._transmit(packet.with_octets(piece), route) or result
+        return result
+
+    def _send_special(self, packet: Packet, route: Route) -> int:
+        """To this host itself, or to many (H11, H12)."""
+        interface = route.interface
+        if route.kind is RouteKind.LOCAL:
+            packet.received_on = interface
+            packet.leaving_by = None
+            return self._enter(packet, route)
+        to_group = is_multicast(packet.destination)
+        if not to_group or packet.destination in interface.groups:
+            twin = packet.copy()
+            twin.received_on = interface
+            twin.leaving_by = None
+            self._ledger.generated += 1
+            if self._tracer.listening:
+                self._tracer.record(Kind.GENERATED, twin, detail=f"copy of #{packet.number} looped back")
+            self._enter(twin, route)
+        if to_group and packet.ttl == 0:
+            return self._drop(packet, Reason.TTL_EXCEEDED)
+        return self.node.transmit(packet, interface)
+
+    # == local output (ip_build_xmit, ip_queue_xmit) ===============================================================
+
+    def originate(self, packet: Packet) -> int:
+        """A datagram, header included, that a program of this host sends (H9, H10, O3)."""
+        route = self._output_route(packet.destination, packet.source)
+        if route is None:
+            self._drop(packet, Reason.NO_ROUTE)
+            return errno.ENETUNREACH
+        if not packet.source:
+            packet.set_source(self.node.source_towards(packet.destination))
+        if not packet.identification:
+            packet.set_identification(self.node.identification())
+        if packet.protocol == TCP:
+            # TCP leaves the header checksum open until after the firewall (T1).
+            packet.leaving_by = route.interface
+            return self._output_chain(packet, route, _LOCAL_TCP)
+        packet.fix_checksum()
+        return self._send_local(packet, route)
+
+    def send(
+        self,
+        protocol: int,
+        destination: int,
+        payload: bytes,
+        *,
+        source: int = 0,
+        ttl: int,
+        tos: int = 0,
+        by_program: bool = False,
+    ) -> int:
+        """A datagram that this host's own protocols make (:class:`simulator.icmp_errors.Send`)."""
+        route = self._output_route(destination, source)
+        if route is None:
+            return errno.ENETUNREACH
+        if len(payload) + 20 > ipv4.MAXIMUM_LENGTH:
+            return errno.EMSGSIZE
+        header = ipv4.Header(
+            source=source or self.node.source_towards(destination),
+            destination=destination,
+            protocol=protocol,
+            ttl=ttl,
+            tos=tos,
+            identification=self.node.identification(),
+        )
+        packet = Packet(header.emit(payload))
+        if by_program:
+            self._ledger.originated += 1
+        else:
+            self._ledger.generated += 1
+        if self._tracer.listening:
+            kind = Kind.ORIGINATED if by_program else Kind.GENERATED
+            self._tracer.record(kind, packet, interface=route.interface.name)
+        if protocol == TCP:
+            return self._output_chain(packet, route, _LOCAL_TCP)
+        return self._send_local(packet, route)
+
+    def _send_local(self, packet: Packet, route: Route) -> int:
+        """UDP, ICMP and raw: a datagram too large is cut first, and each piece meets the output chain, the last piece
+        first; a refused one ends it (H10)."""
+        if packet.total_length <= route.interface.mtu:
+            return self._output_chain(packet, route, _LOCAL_DATAGRAM)
+        if packet.fragment & DONT_FRAGMENT:
+            self._drop(packet, Reason.NEEDS_FRAGMENTING)
+            return errno.EMSGSIZE
+        try:
+            pieces = fragment(packet.octets, route.interface.mtu, style=_LOCAL_DATAGRAM.fragments)
+        except ValueError:
+            self._drop(packet, Reason.NEEDS_FRAGMENTING)
+            return errno.EMSGSIZE
+        self._ledger.generated += len(pieces) - 1
+        for sent, piece in enumerate(pieces, start=1):
+            result = self._output_chain(packet.with_octets(piece), route, _LOCAL_DATAGRAM)
+            if result:
+                self._ledger.generated -= len(pieces) - sent
+                return result
+        return 0
+
+    def _output_route(self, destination: int, source: int) -> Route | None:
+        """Datagrams to many go where their source address belongs; all others by the table (ip_route_output)."""
+        if (is_multicast(destination) or destination == _LIMITED_BROADCAST) and source in self.node.own:
+            kind = RouteKind.UNICAST if is_multicast(destination) else RouteKind.BROADCAST
+            return Route(destination, 32, self.node.own[source], kind=kind)
+        route = self.node.routes.lookup(destination)
+        if route is None or route.kind in (RouteKind.REJECT, RouteKind.BLACKHOLE):
+            return None
+        if route.kind is RouteKind.LOCAL:
+            return Route(destination, 32, self.node.loopback, kind=RouteKind.LOCAL)
+        return route
+
+    # == divert ====================================================================================================
+
+    def _divert(self, packet: Packet, chain: str, port: int) -> bool:
+        """Hand the packet to the socket on that port; False when nobody listens, which acts as DENY (D5, T5)."""
+        sock = self._listeners.get(port)
+        if sock is None:
+            self._drop(packet, Reason.NO_LISTENER)
+            return False
+        interface = packet.received_on if chain != "output" else None
+        host = (interface.address or 0) if interface is not None else 0
+        key = (host, port, chain)
+        address = self._addresses.get(key)
+        if address is None or address.interface != (interface.name if interface is not None else None):
+            address = self._addresses[key] = self._address(host, port, chain, interface)
+        if not sock.enqueue(packet.octets, address):
+            self._drop(packet, Reason.SOCKET_FULL)
+            return True
+        self._ledger.diverted += 1
+        if self._tracer.listening:
+            self._tracer.record(Kind.DIVERTED, packet, port=port, address=f"{address[0]}:{address[1]}")
+        return True
+
+    def _address(self, host: int, port: int, chain: str, interface: Interface | None) -> Address:
+        """D10: the receiving interface's address, or 0 for outgoing.  The chain's name rides in sin_zero."""
+        return Address(
+            host,
+            port,
+            interface=interface.name if interface is not None else None,
+            zero=chain.encode().ljust(8, b"\0"),
+            layout=LINUX_LAYOUT,
+            swap=self.profile.tag_byte_order == "host",
+        )
+
+    # == what a divert socket writes ===============================================================================
+
+    def inject_inbound(self, packet: Packet, chain: str) -> int:
+        """As if received on ``packet.received_on``: back to the chain it was diverted from (D12, T6).
+
+        A packet diverted by the forward chain goes there again without losing another TTL; everything else meets the
+        input chain.  What becomes of it later is not told.
+        """
+        packet.diverted = True
+        if chain != "forward":
+            self._enter(packet)
+            return 0
+        route = self._input_route(packet)
+        if isinstance(route, Reason):
+            self._drop(packet, route)
+        elif route.kind is RouteKind.UNICAST:
+            self._forward_chain(packet, route)
+        else:
+            self._deliver(packet)
+        return 0
+
+    def inject_outbound(self, packet: Packet) -> int:
+        """Routed by its destination, whatever its source, to the output chain (D12, T2); never fragmented (D9)."""
+        packet.diverted = True
+        route = self._output_route(packet.destination, packet.source)
+        if route is None:
+            self._drop(packet, Reason.NO_ROUTE)
+            return errno.ENETUNREACH
+        if packet.total_length > route.interface.mtu:
+            self._drop(packet, Reason.NEEDS_FRAGMENTING)
+            return errno.EMSGSIZE
+        return self._output_chain(packet, route, _INJECTED)
+
+
+def _header_fault(packet: Packet) -> Reason:
+    """Which header test a datagram fails, in the kernel's order (H1)."""
+    if len(packet.octets) < 20:
+        return Reason.TOO_SHORT
+    if packet.version == 6:
+        return Reason.NOT_IPV4
+    if packet.header_length < 20:
+        return Reason.BAD_HEADER_LENGTH
+    if packet.version != 4:
+        return Reason.BAD_VERSION
+    return Reason.BAD_HEADER_LENGTH

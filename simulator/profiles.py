@@ -1,0 +1,225 @@
+"""Every behaviour in which kernels differ, a named switch with its source; a kernel is one value.
+
+The switches of the rule engines are values of their own (:mod:`rules.ipchains.switches`, :mod:`rules.ipfw.switches`)
+and hang below ``rules``.  :func:`resolve` finds a profile by name and sets any switch of either by keyword.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from rules.ipchains import switches as ipchains
+from rules.ipfw import switches as ipfw
+from simulator.fragments import DRAGONFLY, FREEBSD_4, FREEBSD_5, FREEBSD_13, FREEBSD_14, BsdPolicy
+
+__all__ = ["PROFILES", "BsdProfile", "LinuxProfile", "Profile", "resolve"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    """What every kernel answers in some way."""
+
+    name: str
+
+    tag_byte_order: Literal["clear", "host"] = "clear"
+    """How ``address[1]`` shows the tag: the number itself, or as a program on a little-endian machine sees it after
+    Python's ntohs (bsd.md R-2, P-3).  Sending expects the same order."""
+
+    forwarding: bool = True
+    """Whether datagrams for other hosts are forwarded (linux.md H14; net.inet.ip.forwarding)."""
+
+    redirects: bool = True
+    """Whether a forwarded datagram that leaves where it came in earns its sender an ICMP redirect (linux.md H5)."""
+
+    loopback: tuple[str, int] = ("lo", 3924)
+    """Name and MTU of the loopback interface (linux.md H11)."""
+
+    default_ttl: int = 64
+    """TTL of this host's own UDP and TCP datagrams."""
+
+    icmp_ttl: int = 255
+    """TTL of this host's own ICMP messages."""
+
+    first_identification: int = 0
+    """The first IP id of the global counter (linux.md O4)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinuxProfile(Profile):
+    """Linux with the divert patch.  What the patch did where nobody wrote it down follows linux.md T6."""
+
+    rules: ipchains.Switches
+
+    pass_through: bool = False
+    """A DIVERT rule without a listener lets the packet go on instead of dropping it (linux.md D5, D6)."""
+
+    pass_through_goes: Literal["to the next rule", "accepted"] = "to the next rule"
+    """Where it goes on: as if the rule had not matched, or out of the chain as by ACCEPT (linux.md D6, Q2)."""
+
+    always_defragment: bool = False
+    """Reassembly before the input chain instead of at local delivery (linux.md D8, R1; always so in 2.0, D21)."""
+
+    reject_before_routing: bool = False
+    """REJECT of the input chain answers without looking for a route first (linux.md Z2: 2.0; H3 otherwise)."""
+
+    foreign_inbound_errno: int = errno.EADDRNOTAVAIL
+    """A divert write as incoming with an address that is no interface's (linux.md Q6)."""
+
+    malformed_errno: int = errno.EBADRQC
+    """A divert write of something that has no IPv4 header (linux.md D18)."""
+
+    unbound_errno: int = errno.EINVAL
+    """A divert write on a socket that is not bound (linux.md D14, Q7)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BsdProfile(Profile):
+    """FreeBSD and DragonFly."""
+
+    rules: ipfw.Switches
+
+    default_accept: bool = False
+    """Rule 65535 accepts instead of denying (bsd.md E-2)."""
+
+    send_without_address: bool = False
+    """``send`` without an address writes as outgoing with tag 0; else EDESTADDRREQ (bsd.md S-7, W-3)."""
+
+    reassembles: frozenset[str] = frozenset({"in", "out"})
+    """In which passes a fragment that matches divert waits for the rest (bsd.md F-2, F-3)."""
+
+    reassembles_tee: bool = False
+    """Whether tee does so too, in those passes (bsd.md T-7)."""
+
+    reassembled_rule_of: Literal["first", "last"] = "last"
+    """Whose rule and port a reassembled packet is diverted by: the fragment with offset 0, or the one that arrived
+    last (bsd.md F-6)."""
+
+    reassembled_interface_of: Literal["first", "last"] = "last"
+    """Whose receive interface it has (divert-observed.md F-6)."""
+
+    reassembly: BsdPolicy = FREEBSD_5
+    """Overlaps and limits of reassembly (bsd.md F-10)."""
+
+    looks_up_interface: bool = True
+    """A write as incoming finds its interface by name or address; DragonFly lost both lookups (bsd.md W-8 to W-10)."""
+
+    version_errno: int = 0
+    """A write with an IP version other than 4 (and 6); 0: not looked at (bsd.md W-6, divert-observed.md)."""
+
+    restores_broadcast: bool = False
+    """A packet written as incoming is marked as broadcast or multicast again by its destination (bsd.md W-20)."""
+
+    newest_receives: bool = True
+    """Of several sockets that share a divert port the most recently created one receives, else the oldest (B-8)."""
+
+    ephemeral: tuple[int, int] = (10000, 65535)
+    """Where ``bind`` to port 0 looks for a port (bsd.md B-4 as observed)."""
+
+    fast_forward: bool = True
+    """Unicast datagrams without options are forwarded on the fast path, which keeps the header checksum right between
+    the passes; the slow path leaves the received one until the packet is sent (bsd.md H-4, R-14)."""
+
+    quoted: int = 8
+    """Octets of data that an ICMP error quotes after the IP header (bsd.md H-10)."""
+
+    redirects: bool = False
+    loopback: tuple[str, int] = ("lo0", 16384)
+    icmp_ttl: int = 64
+    first_identification: int = 1
+
+
+_FREEBSD_11 = BsdProfile(
+    name="freebsd-11", rules=ipfw.PROFILES["freebsd-11"], version_errno=errno.EINVAL, reassembled_interface_of="first"
+)
+
+_FREEBSD_4 = BsdProfile(
+    name="freebsd-4",
+    rules=ipfw.PROFILES["freebsd-4"],
+    send_without_address=True,
+    reassembles=frozenset({"in"}),
+    reassembles_tee=True,
+    reassembled_rule_of="first",
+    reassembled_interface_of="first",
+    reassembly=FREEBSD_4,
+    newest_receives=False,
+    ephemeral=(1024, 5000),
+    fast_forward=False,
+)
+
+PROFILES: dict[str, Profile] = {
+    profile.name: profile
+    for profile in (
+        LinuxProfile(name="linux-2.2", rules=ipchains.PROFILES["linux-2.2"]),
+        LinuxProfile(
+            name="linux-2.0",
+            rules=ipchains.PROFILES["linux-2.0"],
+            always_defragment=True,
+            reject_before_routing=True,
+        ),
+        _FREEBSD_4,
+        dataclasses.replace(
+            _FREEBSD_11,
+            name="freebsd-10",
+            rules=ipfw.PROFILES["freebsd-10"],
+            fast_forward=False,
+        ),
+        _FREEBSD_11,
+        dataclasses.replace(
+            _FREEBSD_11,
+            name="freebsd-13",
+            rules=ipfw.PROFILES["freebsd-13"],
+            version_errno=errno.EAFNOSUPPORT,
+            reassembled_interface_of="last",
+            reassembly=FREEBSD_13,
+            restores_broadcast=True,
+            quoted=548,
+            redirects=True,
+        ),
+        dataclasses.replace(
+            _FREEBSD_11,
+            name="freebsd-14",
+            rules=ipfw.PROFILES["freebsd-14"],
+            version_errno=errno.EAFNOSUPPORT,
+            reassembled_interface_of="last",
+            reassembly=FREEBSD_14,
+            restores_broadcast=True,
+            quoted=548,
+            redirects=True,
+        ),
+        dataclasses.replace(
+            _FREEBSD_4,
+            name="dragonfly",
+            rules=ipfw.PROFILES["dragonfly"],
+            reassembly=DRAGONFLY,
+        ),
+    )
+}
+"""Every profile by its name."""
+
+_Switches = TypeVar("_Switches", bound=Any)
+
+
+def _names(switches: object) -> list[str]:
+    return [each.name for each in dataclasses.fields(switches) if each.name not in ("name", "rules")]  # type: ignore[arg-type]
+
+
+def resolve(name: str, **switches: Any) -> Profile:
+    """The profile of that name, with switches set by keyword: the profile's own or its rule engine's.
+
+    :raises ValueError: for a name that is no profile.
+    :raises TypeError: for a keyword that is no switch of it.
+    """
+    profile = PROFILES.get(name)
+    if profile is None:
+        raise ValueError(f"no such profile: {name!r} (there are {', '.join(PROFILES)})")
+    rules: Any = profile.rules  # type: ignore[attr-defined]
+    own = {key: value for key, value in switches.items() if key in _names(profile)}
+    engine = {key: value for key, value in switches.items() if key in _names(rules)}
+    for key in switches:
+        if key not in own and key not in engine:
+            known = ", ".join(sorted(_names(profile) + _names(rules)))
+            raise TypeError(f"{name} has no switch {key!r} (it has {known})")
+    return dataclasses.replace(profile, rules=dataclasses.replace(rules, **engine), **own)  # type: ignore[call-arg]

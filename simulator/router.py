@@ -1,0 +1,337 @@
+"""Router: puts the rooms together.  The public front door."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from ipaddress import IPv4Address, IPv4Network
+from typing import Any
+
+from rules import ipchains, ipfw
+from simulator.clock import Clock, SimulatedClock
+from simulator.interfaces import Address, Interface, Link
+from simulator.ledger import Ledger, Reason
+from simulator.links.memory import MemoryLink
+from simulator.node import Node
+from simulator.packet import Packet
+from simulator.paths.bsd import BsdPath
+from simulator.paths.linux import LinuxPath
+from simulator.profiles import BsdProfile, LinuxProfile, Profile, resolve
+from simulator.routing import Kind as RouteKind
+from simulator.routing import Route, Routes
+from simulator.sockets.address import BSD_LAYOUT, LINUX_LAYOUT, Layout
+from simulator.sockets.base import Buffer, QueueSocket, fail
+from simulator.sockets.buffers import BsdBuffer, LinuxBuffer
+from simulator.sockets.divert import DivertPorts, DivertSocket, Write
+from simulator.sockets.udp import UdpPorts, UdpSocket
+from simulator.sockets.writing import BsdWriting, LinuxWriting
+from simulator.surroundings import RouterSurroundings
+from simulator.trace import Kind, Listener, Trace
+
+__all__ = ["IPPROTO_DIVERT", "PF_DIVERT", "Router"]
+
+IPPROTO_DIVERT = 254
+"""Linux, FreeBSD 4 and DragonFly; 258 (FreeBSD 5 and later) means the same here (bsd.md S-1)."""
+
+PF_DIVERT = 44
+"""The protocol family of FreeBSD 14's divert sockets (bsd.md S-2)."""
+
+_DIVERT_PROTOCOLS = (IPPROTO_DIVERT, 258)
+_MTU = range(68, 65536)
+"""RFC 791: every link carries 68 octets unfragmented; no datagram is longer than 65,535."""
+
+
+class Router:
+    """A router with one kernel's packet path, firewall and divert sockets.
+
+    ``profile`` names the kernel (``simulator.PROFILES`` has them all); every switch of it can be set by keyword, such
+    as ``pass_through=True``.  Time stands still until ``router.clock.advance(seconds)``, unless another clock is given.
+
+    :raises ValueError: for a profile that does not exist.
+    :raises TypeError: for a keyword that is no switch of the profile.
+    """
+
+    def __init__(self, profile: str = "linux-2.2", *, clock: Clock | None = None, **switches: Any) -> None:
+        self.profile: Profile = resolve(profile, **switches)
+        self.node = Node(self.profile, clock if clock is not None else SimulatedClock())
+        self._udp_ports = UdpPorts(self.node.own.__contains__)
+        self.path: LinuxPath | BsdPath
+        if isinstance(self.profile, LinuxProfile):
+            self._build_linux(self.profile)
+        elif isinstance(self.profile, BsdProfile):
+            self._build_bsd(self.profile)
+        name, mtu = self.profile.loopback
+        self.node.loopback = self.add_interface(name, "127.0.0.1/8", mtu=mtu)
+
+    def _build_linux(self, profile: LinuxProfile) -> None:
+        self.tables = ipchains.Tables(profile.rules, ip_forward=profile.forwarding)
+        self._divert_ports = DivertPorts(ephemeral=range(1024, 65536), newest_receives=True)
+        self.path = path = LinuxPath(self.node, profile, self.tables, self._divert_ports, self._udp_ports)
+        writing = LinuxWriting(self.node, profile, path.inject_inbound, path.inject_outbound)
+        self._divert_parts(writing.write, LINUX_LAYOUT, LinuxBuffer)
+
+    def _build_bsd(self, profile: BsdProfile) -> None:
+        self.rules = ipfw.RuleSet(
+            switches=profile.rules,
+            surroundings=RouterSurroundings(self.node),
+            default="allow" if profile.default_accept else "deny",
+            now=self.node.clock.now,
+        )
+        first, last = profile.ephemeral
+        self._divert_ports = DivertPorts(ephemeral=range(first, last + 1), newest_receives=profile.newest_receives)
+        self.path = path = BsdPath(self.node, profile, self.rules, self._divert_ports, self._udp_ports)
+        writing = BsdWriting(self.node, profile, path.inject_in, path.inject_out)
+        self._divert_parts(writing.write, BSD_LAYOUT, BsdBuffer)
+
+    def _divert_parts(self, write: Write, layout: Layout, buffer: Callable[[], Buffer]) -> None:
+        self._write = write
+        self._layout = layout
+        self._buffer = buffer
+
+    # -- building --------------------------------------------------------------------------------------------------
+
+    def add_interface(
+        self,
+        name: str,
+        address: str | Sequence[str] | None = None,
+        *,
+        mtu: int = 1500,
+        link: Link | None = None,
+        peer: str | None = None,
+    ) -> Interface:
+        """A new interface, up, with the routes that its addresses bring.
+
+        ``address`` is ``"192.168.1.1/24"``, several of them, or None; ``peer`` is the far end of a point-to-point
+        link; ``link`` carries the octets, a :class:`~simulator.links.memory.MemoryLink` unless told otherwise.
+
+        :raises ValueError: for a name that is taken or too long, an MTU outside 68 to 65535, or a bad address.
+        """
+        if not 0 < len(name) < 16:
+            raise ValueError(f"an interface name has 1 to 15 characters: {name!r}")
+        if name in self.node.interfaces:
+            raise ValueError(f"there is an interface {name!r} already")
+        if mtu not in _MTU:
+            raise ValueError(f"an MTU is between 68 and 65535 octets: {mtu!r}")
+        texts = [] if address is None else [address] if isinstance(address, str) else list(address)
+        addresses = [Address(text, peer=peer) for text in texts]
+        interface = Interface(name, link if link is not None else MemoryLink(), mtu=mtu)
+        interface.receive = self._receiver(interface)
+        interface.on_change = self._interface_changed
+        self.node.interfaces[name] = interface
+        for each in addresses:
+            self._add_address(interface, each)
+        return interface
+
+    def add_address(self, interface: str | Interface, address: str) -> None:
+        """A further address for an interface.  :raises ValueError: for a bad address or an unknown interface."""
+        self._add_address(self._interface(interface), Address(address))
+
+    def _add_address(self, interface: Interface, address: Address) -> None:
+        routes = self.node.routes
+        interface.addresses.append(address)
+        self.node.own.setdefault(address.host, interface)
+        routes.add(Route(address.host, 32, interface, kind=RouteKind.LOCAL, connected=True))
+        if interface.is_loopback:
+            routes.add(Route(address.network, address.length, interface, kind=RouteKind.LOCAL, connected=True))
+            return
+        if address.broadcast is not None:
+            self.node.broadcasts.setdefault(address.broadcast, interface)
+            for each in (address.broadcast, address.network):
+                routes.add(Route(each, 32, interface, kind=RouteKind.BROADCAST, connected=True))
+        if address.peer is not None:
+            routes.add(Route(address.peer, 32, interface, connected=True))
+        elif address.length < 32:
+            routes.add(Route(address.network, address.length, interface, connected=True))
+
+    def add_route(
+        self,
+        prefix: str,
+        *,
+        via: str | None = None,
+        interface: str | Interface | None = None,
+        kind: str = "unicast",
+    ) -> Route:
+        """A static route: ``add_route("0.0.0.0/0", via="10.0.0.254")`` or ``interface="eth1"``.
+
+        ``kind`` may be ``"reject"`` or ``"blackhole"`` instead.
+
+        :raises ValueError: for a bad prefix, a gateway that no interface reaches, or an unknown interface.
+        """
+        network = IPv4Network(prefix)
+        gateway = int(IPv4Address(via)) if via is not None else None
+        if interface is not None:
+            out = self._interface(interface)
+        elif gateway is not None:
+            near = self.node.routes.lookup(gateway)
+            if near is None or near.gateway is not None or near.kind is not RouteKind.UNICAST:
+                raise ValueError(f"the gateway {via} is on no network of this router's")
+            out = near.interface
+        elif kind in ("reject", "blackhole"):
+            out = self.node.loopback
+        else:
+            raise ValueError(f"a route to {prefix} needs via= or interface=")
+        if kind not in ("unicast", "reject", "blackhole"):
+            raise ValueError(f"no such kind of route: {kind!r}")
+        route = Route(int(network.network_address), network.prefixlen, out, gateway=gateway, kind=RouteKind(kind))
+        self.node.routes.add(route)
+        return route
+
+    def delete_route(self, prefix: str) -> None:
+        """:raises ValueError: when there is no route with exactly that prefix."""
+        route = self.node.routes.find(IPv4Network(prefix))
+        if route is None:
+            raise ValueError(f"no route to {prefix}")
+        self.node.routes.remove(route)
+
+    def _interface(self, interface: str | Interface) -> Interface:
+        if isinstance(interface, Interface):
+            return interface
+        try:
+            return self.node.interfaces[interface]
+        except KeyError:
+            raise ValueError(f"no such interface: {interface!r}") from None
+
+    def _interface_changed(self, interface: Interface) -> None:
+        if interface.up:
+            self.node.routes.changed()
+        else:
+            self.node.routes.interface_down(interface)
+
+    # -- packets ---------------------------------------------------------------------------------------------------
+
+    def _receiver(self, interface: Interface) -> Callable[[bytes], None]:
+        """``interface.receive``: everything that it touches is looked up once, here."""
+        ledger = self.node.ledger
+        tracer = self.node.tracer
+        enter = self.path.receive
+
+        def receive(octets: bytes) -> None:
+            packet = Packet(octets if octets.__class__ is bytes else bytes(octets), interface)
+            ledger.received += 1
+            if tracer.listening:
+                tracer.record(Kind.RECEIVED, packet)
+            if interface.up:
+                enter(packet)
+            else:
+                self.node.drop(packet, Reason.INTERFACE_DOWN)
+
+        return receive
+
+    def send(self, octets: bytes) -> int:
+        """A datagram that this host originates: its output path.
+
+        Source 0.0.0.0, identification 0 and the header checksum are filled in.  Returns 0, or the errno that a local
+        sender would be given (EPERM or EACCES when the firewall refuses it, ENETUNREACH or EHOSTUNREACH without a
+        route, EMSGSIZE, EINVAL for octets that are no IPv4 datagram).
+        """
+        packet = Packet(bytes(octets))
+        self.node.ledger.originated += 1
+        if self.node.tracer.listening:
+            self.node.tracer.record(Kind.ORIGINATED, packet)
+        header_length = packet.header_length
+        if packet.version != 4 or not 20 <= header_length <= packet.total_length <= len(packet.octets):
+            self.node.drop(packet, Reason.BAD_LENGTH if packet.version == 4 else Reason.BAD_VERSION)
+            return errno.EINVAL
+        if packet.total_length != len(packet.octets):
+            packet.trim()
+        return self.path.originate(packet)
+
+    # -- rules -----------------------------------------------------------------------------------------------------
+
+    def ipchains(self, command: str | Sequence[str]) -> str:
+        """Run an ipchains command (Linux profiles); what the tool prints.
+
+        :raises rules.CommandError: with ``.stderr`` (the tool's text) and ``.status`` (its exit status).
+        """
+        if not isinstance(self.profile, LinuxProfile):
+            raise TypeError(f"{self.profile.name} has ipfw, not ipchains")
+        return self.tables.run(command)
+
+    def ipfw(self, command: str | Sequence[str]) -> str:
+        """Run an ipfw command (BSD profiles); what the tool prints.
+
+        :raises rules.CommandError: with ``.stderr`` (the tool's text) and ``.status`` (its exit status).
+        """
+        if not isinstance(self.profile, BsdProfile):
+            raise TypeError(f"{self.profile.name} has ipchains, not ipfw")
+        return self.rules.run(command)
+
+    # -- sockets ---------------------------------------------------------------------------------------------------
+
+    def socket(self, family: int = socket.AF_INET, type: int = socket.SOCK_STREAM, proto: int = 0) -> QueueSocket:
+        """A socket of this host.
+
+        ``AF_INET, SOCK_RAW, IPPROTO_DIVERT`` (254 or 258), or ``PF_DIVERT, SOCK_RAW``, is a divert socket;
+        ``AF_INET, SOCK_DGRAM`` is a UDP socket.
+
+        :raises OSError: EAFNOSUPPORT, EPROTONOSUPPORT for anything else.
+        """
+        if (family == socket.AF_INET and type == socket.SOCK_RAW and proto in _DIVERT_PROTOCOLS) or (
+            family == PF_DIVERT and type == socket.SOCK_RAW
+        ):
+            return DivertSocket(
+                family,
+                proto,
+                ports=self._divert_ports,
+                buffer=self._buffer(),
+                layout=self._layout,
+                swap=self.profile.tag_byte_order == "host",
+                write=self._write,
+            )
+        if family == socket.AF_INET and type == socket.SOCK_DGRAM and proto in (0, socket.IPPROTO_UDP):
+            return UdpSocket(ports=self._udp_ports, buffer=self._buffer(), send=self.path.host.send_udp)
+        if family not in (socket.AF_INET, PF_DIVERT):
+            fail(errno.EAFNOSUPPORT, f"family {family}")
+        fail(errno.EPROTONOSUPPORT, f"type {type}, protocol {proto}")
+
+    # -- looking ---------------------------------------------------------------------------------------------------
+
+    @property
+    def clock(self) -> Any:
+        """The router's clock: ``router.clock.advance(31.0)`` lets simulated time pass, timers firing in order."""
+        return self.node.clock
+
+    @property
+    def ledger(self) -> Ledger:
+        """What came into being and what became of it; ``ledger.balanced`` at every moment between two packets."""
+        return self.node.ledger
+
+    @property
+    def delivered(self) -> list[bytes]:
+        """Datagrams handed to this host's own protocols, oldest first."""
+        return self.node.delivered
+
+    @property
+    def interfaces(self) -> dict[str, Interface]:
+        """By name, the loopback interface included."""
+        return self.node.interfaces
+
+    @property
+    def routes(self) -> Routes:
+        """The routing table; iterating gives the routes, longest prefix first."""
+        return self.node.routes
+
+    @property
+    def messages(self) -> Sequence[str]:
+        """The kernel's messages, oldest first; the last 10,000 are kept."""
+        return self.node.messages
+
+    @contextmanager
+    def trace(self, listener: Listener | None = None) -> Iterator[Trace]:
+        """``with router.trace() as trace:`` records what happens to each packet.
+
+        With a listener, events are handed to it as they happen and not kept.
+        """
+        trace = Trace()
+        hear = listener if listener is not None else trace.events.append
+        self.node.tracer.add(hear)
+        try:
+            yield trace
+        finally:
+            self.node.tracer.remove(hear)
+
+    def __repr__(self) -> str:
+        names = ", ".join(self.node.interfaces)
+        return f"<Router {self.profile.name}: {names}>"

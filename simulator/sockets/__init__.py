@@ -1,0 +1,1 @@
+"""Python objects that are used like sockets: divert sockets and UDP sockets of the router."""

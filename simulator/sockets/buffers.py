@@ -1,0 +1,64 @@
+"""What fits into a receive buffer: each kernel's own arithmetic."""
+
+from __future__ import annotations
+
+__all__ = ["BsdBuffer", "LinuxBuffer"]
+
+LINUX_DEFAULT = 32767
+"""Octets of counted memory (linux.md D24)."""
+
+BSD_DEFAULT = 65636
+"""65536 + 100 octets (bsd.md S-5)."""
+
+_ADDRESS = 16
+_MBUF = 256
+_CLUSTER = 2048
+
+
+class LinuxBuffer:
+    """Counts the memory of each packet: its octets and the buffer around them (linux.md D24, R15)."""
+
+    __slots__ = ("_used", "limit")
+
+    def __init__(self, limit: int = LINUX_DEFAULT) -> None:
+        self.limit = limit
+        self._used = 0
+
+    def take(self, length: int) -> bool:
+        charge = (length + 32 + 15) & ~15
+        if self._used + charge >= self.limit:
+            return False
+        self._used += charge
+        return True
+
+    def give_back(self, length: int) -> None:
+        self._used -= (length + 32 + 15) & ~15
+
+
+class BsdBuffer:
+    """Counts octets with sixteen for the address, and the mbufs that hold them (bsd.md R-16)."""
+
+    __slots__ = ("_mbufs", "_used", "limit")
+
+    def __init__(self, limit: int = BSD_DEFAULT) -> None:
+        self.limit = limit
+        self._used = 0
+        self._mbufs = 0
+
+    @staticmethod
+    def _memory(length: int) -> int:
+        """An mbuf for the address, and an mbuf with a cluster for every 2048 octets (divert-observed.md R-16)."""
+        clusters = max(-(-length // _CLUSTER), 1)
+        return _MBUF + clusters * (_MBUF + _CLUSTER)
+
+    def take(self, length: int) -> bool:
+        octets = length + _ADDRESS
+        if octets > min(self.limit - self._used, 8 * self.limit - self._mbufs):
+            return False
+        self._used += octets
+        self._mbufs += self._memory(length)
+        return True
+
+    def give_back(self, length: int) -> None:
+        self._used -= length + _ADDRESS
+        self._mbufs -= self._memory(length)

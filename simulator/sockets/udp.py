@@ -1,0 +1,103 @@
+"""UDP sockets of the router itself: the services it offers as a host."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from rules.addresses import dotted
+from simulator.sockets.address import parse_pair
+from simulator.sockets.base import Buffer, QueueSocket, fail
+
+__all__ = ["UdpPorts", "UdpSocket"]
+
+Send = Callable[[int, int, int, int, bytes], int]
+"""(source address, source port, destination, destination port, data) -> errno, 0 for success."""
+
+
+class UdpPorts:
+    """Which socket has which UDP port, on which of the host's addresses."""
+
+    def __init__(self, is_local: Callable[[int], bool]) -> None:
+        self._bound: dict[int, list[UdpSocket]] = {}
+        self._is_local = is_local
+
+    def bind(self, sock: UdpSocket, host: int, port: int) -> int:
+        if host and not self._is_local(host):
+            fail(errno.EADDRNOTAVAIL, dotted(host))
+        if port == 0:
+            port = next((free for free in range(1024, 5000) if free not in self._bound), 0)
+            if port == 0:
+                fail(errno.EAGAIN, "no free UDP port")
+        taken = self._bound.setdefault(port, [])
+        if any(other.host == host or not other.host or not host for other in taken):
+            fail(errno.EADDRINUSE, f"UDP port {port}")
+        taken.append(sock)
+        return port
+
+    def release(self, sock: UdpSocket) -> None:
+        sharing = self._bound.get(sock.port, [])
+        if sock in sharing:
+            sharing.remove(sock)
+            if not sharing:
+                del self._bound[sock.port]
+
+    def find(self, host: int, port: int) -> UdpSocket | None:
+        """The socket that takes a datagram to that address and port."""
+        for sock in self._bound.get(port, ()):
+            if sock.host in (0, host):
+                return sock
+        return None
+
+
+class UdpSocket(QueueSocket):
+    """A UDP socket of the router.  ``recvfrom`` gives the data and the sender's ``(host, port)``."""
+
+    def __init__(self, *, ports: UdpPorts, buffer: Buffer, send: Send) -> None:
+        super().__init__(socket.AF_INET, socket.SOCK_DGRAM, 0, buffer)
+        self.host = 0
+        self.port = 0
+        self._ports = ports
+        self._send_datagram = send
+        self._peer: tuple[int, int] | None = None
+
+    def bind(self, address: Any) -> None:
+        """:raises OSError: EADDRINUSE, EADDRNOTAVAIL, EINVAL for a second bind."""
+        self._check_open()
+        host, port = parse_pair(address)
+        if self.port:
+            fail(errno.EINVAL, f"bound to port {self.port} already")
+        self.port = self._ports.bind(self, host, port)
+        self.host = host
+
+    def connect(self, address: Any) -> None:
+        """Remember where ``send`` goes."""
+        self._check_open()
+        self._peer = parse_pair(address)
+
+    def getsockname(self) -> tuple[str, int]:
+        self._check_open()
+        return (dotted(self.host), self.port)
+
+    def getpeername(self) -> tuple[str, int]:
+        if self._peer is None:
+            fail(errno.ENOTCONN)
+        return (dotted(self._peer[0]), self._peer[1])
+
+    def close(self) -> None:
+        if not self.closed:
+            self._ports.release(self)
+        super().close()
+
+    def _write(self, data: bytes, address: Any) -> int:
+        destination = parse_pair(address) if address is not None else self._peer
+        if destination is None:
+            fail(errno.EDESTADDRREQ)
+        if not self.port:
+            self.port = self._ports.bind(self, 0, 0)
+        number = self._send_datagram(self.host, self.port, *destination, data)
+        if number:
+            fail(number)
+        return len(data)

@@ -1,0 +1,39 @@
+"""What ipfw rules may ask about the router they stand on (:class:`rules.ipfw.surroundings.Surroundings`)."""
+
+from __future__ import annotations
+
+from rules.fields import Fields
+from rules.ipfw.surroundings import Owner, Route
+from simulator.node import Node
+from simulator.routing import Kind
+
+__all__ = ["RouterSurroundings"]
+
+
+class RouterSurroundings:
+    """Answers from the router's own tables, as they are at that moment."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    def is_local(self, address: int) -> bool:
+        return address in self._node.own
+
+    def has_address(self, interface: str, address: int) -> bool:
+        found = self._node.interfaces.get(interface)
+        return found is not None and any(each.host == address for each in found.addresses)
+
+    def route(self, address: int) -> Route | None:
+        route = self._node.routes.lookup(address)
+        if route is None:
+            return None
+        return Route(
+            route.interface.name,
+            is_default=route.length == 0,
+            is_connected=route.connected,
+            is_reject=route.kind in (Kind.REJECT, Kind.BLACKHOLE),
+        )
+
+    def owner(self, fields: Fields) -> Owner | None:
+        """Nobody: the router's sockets have no users."""
+        return None
