@@ -34,6 +34,12 @@ def refused(number: int) -> OSError:
     return OSError(number, os.strerror(number))
 
 
+def special_target(rule: Rule, switches: Switches) -> SpecialTarget | None:
+    """The target that is no chain, or None."""
+    special = SpecialTarget.__members__.get(rule.target)
+    return None if special is SpecialTarget.DIVERT and not switches.divert else special
+
+
 class Entry:
     """A rule at its place: what it has counted, and what the engine needs to know of it, worked out beforehand."""
 
@@ -80,7 +86,7 @@ class Entry:
         self.admits = _interface_test(rule)
         questions = rule.header_questions(syn_test_spares_others=switches.syn_test_spares_others)
         self.tests = tuple(question.test for question in questions)
-        special = SpecialTarget.__members__.get(rule.target)
+        special = special_target(rule, switches)
         self.action = special.value if special is not None else None
         self.returns = special is SpecialTarget.RETURN
         self.branch = branch
@@ -233,7 +239,7 @@ class Chains(Mapping[str, Chain]):
         if not rule.interface and Flag.WILDCARD not in rule.flags:
             rule = replace(rule, flags=rule.flags | Flag.WILDCARD)
         branch = None
-        if rule.target and rule.target not in SpecialTarget.__members__:
+        if rule.target and special_target(rule, self.switches) is None:
             branch = self.named(rule.target)
             if branch.policy is not None:
                 raise refused(errno.ENOENT)

@@ -36,9 +36,10 @@ _SWITCHES = {
 class CommandLine:
     """What has been said so far; attributes hold words as they stood where their meaning depends on others."""
 
-    def __init__(self, words: Sequence[str], names: Names) -> None:
+    def __init__(self, words: Sequence[str], names: Names, divert: bool) -> None:
         self.scanner = Scanner(words, SHORT, LONG)
         self.names = names
+        self.targets_with_port = ("REDIRECT", "DIVERT") if divert else ("REDIRECT",)
         self.answer = ""
         self.inverted = False
         """The next option is."""
@@ -233,7 +234,7 @@ class CommandLine:
     def _jump(self, argument: str) -> None:
         self._option(Option.JUMP)
         self.target = arguments.target(argument)
-        if self.target in ("REDIRECT", "DIVERT") and self.scanner.operand() is not None:
+        if self.target in self.targets_with_port and self.scanner.operand() is not None:
             self.port = self.scanner.take()
 
     def _interface(self, argument: str) -> None:

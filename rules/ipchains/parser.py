@@ -31,13 +31,16 @@ _NO_PORTS = (0, 0)
 _PORT_OPTIONS = {Option.SOURCE_PORTS, Option.DESTINATION_PORTS}
 
 
-def parse(words: Sequence[str], names: Names, *, forwarding_warning: bool = False) -> Request | str:
+def parse(
+    words: Sequence[str], names: Names, *, divert: bool = True, forwarding_warning: bool = False
+) -> Request | str:
     """Understand a command line, the program's name not among the words.
 
-    Returns the request, or the text that ``-V`` and ``-h`` print.  ``forwarding_warning``: the machine does not forward
-    and a person sits before it.  Raises :class:`CommandError` with status 2, and in its ``stdout`` what was printed.
+    Returns the request, or the text that ``-V`` and ``-h`` print.  ``divert``: the tool is the patched one.
+    ``forwarding_warning``: the machine does not forward and a person sits before it.  Raises :class:`CommandError`
+    with status 2, and in its ``stdout`` what was printed.
     """
-    line = CommandLine(words, names)
+    line = CommandLine(words, names, divert)
     if line.take_words():
         return line.answer
     if line.scanner.index < len(words):
@@ -198,7 +201,7 @@ def _check_options(line: CommandLine) -> None:
 
 
 def _target_port(line: CommandLine, names: Names) -> int:
-    if line.target == "DIVERT":
+    if line.target == "DIVERT" and "DIVERT" in line.targets_with_port:
         return arguments.divert_port(line.port)
     if line.target == "REDIRECT" and line.port is not None:
         return arguments.port(line.port, line.protocol, names)

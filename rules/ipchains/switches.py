@@ -43,6 +43,10 @@ class Switches:
     user_chains: bool = True
     """Chains beside the three built-in ones can be made.  linux.md Z2, Z5: 2.0 has none."""
 
+    divert: bool = True
+    """The divert patch is in the kernel and in the tool.  Without it DIVERT is the name of a chain that may be missing,
+    and a port behind it is a stray word.  linux.md D22."""
+
     tos_only_if_accepted: bool = False
     """A rule's TOS masks apply after the verdict and only to packets that pass.  linux.md Z6 (2.0); F33 otherwise."""
 

@@ -91,7 +91,12 @@ class Tables:
     def execute(self, words: Sequence[str]) -> Result:
         """Run the tool; its failure is in the result."""
         try:
-            request = parse(words, self.names, forwarding_warning=self.terminal and not self.ip_forward)
+            request = parse(
+                words,
+                self.names,
+                divert=self.switches.divert,
+                forwarding_warning=self.terminal and not self.ip_forward,
+            )
         except CommandError as error:
             return Result(error.stdout, error.stderr, error.status)
         if isinstance(request, str):

@@ -1,0 +1,131 @@
+"""Rule sets with packets, and transcripts of commands, as the 2.2.12 engine and ipchains 1.3.9 answered them.
+
+:func:`replay_verdicts` plays a case with ``rules`` and ``packets``, :func:`replay_commands` one with ``steps``; both
+return our answers in the very shape the file format has for them, and look at no recorded answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from rules.ipchains import PROFILES, Action, Copy, Switches, Tables, Verdict
+from simulator.packet import MINIMUM_HEADER, Packet
+from simulator.wire.checksum import checksum
+
+__all__ = ["replay_commands", "replay_verdicts"]
+
+_INTERFACE_FIELD = 16
+
+
+def replay_verdicts(case: Mapping[str, Any]) -> dict[str, Any]:
+    """``packets`` and ``counters``: what becomes of each packet, and what the chains have counted at the end."""
+    tables = Tables(_stock(case["profile"]))
+    for rule in case["rules"]:
+        tables.run(rule)
+    packets = [_packet(tables, packet) for packet in case["packets"]]
+    counters = {
+        name: {
+            "policy": None if chain.policy is None else [chain.packets, chain.octets],
+            "rules": [[entry.packets, entry.octets] for entry in chain.entries],
+        }
+        for name, chain in tables.chains.items()
+    }
+    return {"packets": packets, "counters": counters}
+
+
+def replay_commands(case: Mapping[str, Any]) -> dict[str, Any]:
+    """``steps``: what each command printed and returned, and what became of each packet between commands.
+
+    The standard output of plain ``-h`` is left out as it is in the files.
+    """
+    environment = case.get("environment", {})
+    tables = Tables(
+        _stock(case["profile"]),
+        ip_forward=bool(environment.get("ip_forward", 1)),
+        terminal=bool(environment.get("stdin_is_terminal", False)),
+    )
+    return {"steps": [_step(tables, step) for step in case["steps"]]}
+
+
+def _stock(profile: str) -> Switches:
+    """The kernel and the tool of the recordings, which had no divert patch."""
+    return replace(PROFILES[profile], divert=False)
+
+
+def _step(tables: Tables, step: Mapping[str, Any]) -> dict[str, Any]:
+    if "packet" in step:
+        return _packet(tables, step["packet"])
+    result = tables.execute(step["argv"])
+    answer: dict[str, Any] = {"stdout": result.stdout, "stderr": result.stderr, "exit": result.status}
+    if "stdout_omitted" in step:
+        answer["stdout"] = None
+    return answer
+
+
+def _packet(tables: Tables, given: Mapping[str, Any]) -> dict[str, Any]:
+    octets = bytes.fromhex(given["octets"])
+    packet = Packet(octets)
+    packet.mark = given["mark"]
+    header = _header(octets)
+    if given["chain"] == "output" and header in ("short", "bad-ihl"):
+        # The output hook does not consult the chain (linux.md F29).
+        return {
+            "verdict": "ACCEPT",
+            "decided_by": "bypass-short-header",
+            "matched": [],
+            "tos": octets[1] if len(octets) > 1 else None,
+            "checksum": int.from_bytes(octets[10:12], "big") if len(octets) > 11 else None,
+            "mark_after": packet.mark,
+            "redirect_port": None,
+            "log": [],
+            "netlink": [],
+            "header": header,
+        }
+    verdict = tables.traverse(given["chain"], packet, given["interface"])
+    return {
+        "verdict": verdict.action.name,
+        "decided_by": verdict.rule,
+        "matched": list(verdict.matched),
+        "tos": verdict.tos,
+        "checksum": _checksum_after(packet, verdict),
+        "mark_after": verdict.mark,
+        "redirect_port": verdict.port if verdict.action is Action.REDIRECT else None,
+        "log": list(verdict.log),
+        "netlink": [_copy(packet, copy) for copy in verdict.copies],
+        "header": header,
+    }
+
+
+def _header(octets: bytes) -> str:
+    """What the receive path would have found wrong with the header (linux.md H1)."""
+    if len(octets) < MINIMUM_HEADER:
+        return "short"
+    length = (octets[0] & 15) << 2
+    if length < MINIMUM_HEADER:
+        return "bad-ihl"
+    if octets[0] >> 4 != 4:
+        return "bad-version"
+    if checksum(octets[:length]):
+        return "bad-checksum"
+    if int.from_bytes(octets[2:4], "big") > len(octets):
+        return "bad-length"
+    return "ok"
+
+
+def _checksum_after(packet: Packet, verdict: Verdict) -> int:
+    """Computed anew if the TOS changed and the packet goes on (linux.md F33, F47)."""
+    if verdict.tos == packet.tos or verdict.action in (Action.DENY, Action.REJECT):
+        return packet.checksum
+    octets = packet.octets[: packet.header_length]
+    return checksum(octets[:1] + bytes((verdict.tos,)) + octets[2:10] + b"\0\0" + octets[12:])
+
+
+def _copy(packet: Packet, copy: Copy) -> str:
+    """A netlink message: its length, the mark, the interface's name, octets of the packet (linux.md N1)."""
+    octets = packet.octets[:1] + bytes((copy.tos,)) + packet.octets[2:]
+    body = octets[: min(copy.size, packet.total_length)]
+    name = copy.interface.encode().ljust(_INTERFACE_FIELD, b"\0")[:_INTERFACE_FIELD]
+    length = 8 + _INTERFACE_FIELD + len(body)
+    return (length.to_bytes(4, "little") + copy.mark.to_bytes(4, "little") + name + body).hex()
