@@ -21,6 +21,8 @@ from typing import NamedTuple
 
 from rules.fields import DONT_FRAGMENT, MORE_FRAGMENTS, OFFSET_MASK, TCP
 from rules.ipchains import Tables
+from rules.ipchains.chains import Chain
+from rules.ipchains.engine import traverse
 from rules.ipchains.rule import Action
 from rules.ipchains.verdict import Verdict
 from simulator import fragments
@@ -91,7 +93,9 @@ class LinuxPath:
         self._ledger = node.ledger
         self._tracer = node.tracer
         self._drop = node.drop
-        self._traverse = tables.traverse
+        self._input_rules = tables.chains["input"]
+        self._forward_rules = tables.chains["forward"]
+        self._output_rules = tables.chains["output"]
         self._listeners = ports.listeners
         unheard_goes = profile.pass_through_goes if profile.pass_through else None
         self._passes_through = ports.listeners if unheard_goes == "to the next rule" else None
@@ -136,10 +140,15 @@ class LinuxPath:
 
     # == asking a chain ============================================================================================
 
-    def _consult(self, chain: str, packet: Packet, interface: Interface) -> Verdict:
+    def _consult(self, chain: Chain, packet: Packet, interface: Interface) -> Verdict:
         """The chain's verdict, its other effects done: log lines, TOS, mark (F31, F33, F34)."""
-        verdict = self._traverse(
-            chain, packet, interface.name, diverted=packet.diverted, listening=self._passes_through
+        verdict = traverse(
+            chain,
+            packet,
+            interface.name,
+            self.profile.rules,
+            diverted=packet.diverted,
+            listening=self._passes_through,
         )
         if verdict.changed or verdict.log:
             self._take_effect(packet, verdict)
@@ -149,7 +158,7 @@ class LinuxPath:
             self._tracer.record(
                 Kind.FIREWALL,
                 packet,
-                hook=chain,
+                hook=chain.name,
                 rule=verdict.rule,
                 verdict=verdict.action.name,
                 port=verdict.port,
@@ -169,7 +178,7 @@ class LinuxPath:
     def _input_chain(self, packet: Packet, route: Route | None = None) -> int:
         interface = packet.received_on
         assert interface is not None
-        verdict = self._consult("input", packet, interface)
+        verdict = self._consult(self._input_rules, packet, interface)
         action = verdict.action
         if action is Action.ACCEPT or action is Action.MASQ:  # MASQ means no more than ACCEPT here (F8)
             return self._route_input(packet) if route is None else self._deliver(packet)
@@ -317,7 +326,7 @@ class LinuxPath:
         """The forward chain, then the output chain (H7)."""
         interface = route.interface
         packet.leaving_by = interface
-        verdict = self._consult("forward", packet, interface)
+        verdict = self._consult(self._forward_rules, packet, interface)
         action = verdict.action
         if action is Action.ACCEPT:
             return self._output_chain(packet, route, _FORWARDED)
@@ -335,7 +344,7 @@ class LinuxPath:
         """The output chain for forwarded and local datagrams alike; they differ in what a refusal does (H8, H9)."""
         interface = route.interface
         packet.leaving_by = interface
-        verdict = self._consult("output", packet, interface)
+        verdict = self._consult(self._output_rules, packet, interface)
         action = verdict.action
         if action is Action.DENY:
             self._drop(packet, Reason.DENIED)
