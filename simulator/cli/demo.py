@@ -20,7 +20,7 @@ from simulator.live.simulated import MemoryBench
 
 __all__ = ["demo"]
 
-_STYLES = {"demo": "bold", "router": "cyan", "interceptor": "yellow", "ping": "green"}
+_STYLES = {"demo": "bold", "router": "cyan", "program": "yellow", "ping": "green"}
 _INTERRUPTED = 128
 
 

@@ -33,7 +33,7 @@ _INTERVAL = 0.2
 _PATIENCE = 1.0
 
 Say = Callable[[str, str], object]
-"""Gets who speaks ("demo", "router", "interceptor", "ping") and one line."""
+"""Gets who speaks ("demo", "router", "program", "ping") and one line."""
 
 
 class Phase(NamedTuple):
@@ -165,7 +165,7 @@ def play(bench: Bench, chain: str, count: int, say: Say) -> Iterator[Outcome]:
 
 
 def _play(bench: Bench, router: Router, phase: Phase, count: int, say: Say) -> Outcome:
-    lines = _Lines(lambda line: say("interceptor", line))
+    lines = _Lines(lambda line: say("program", line))
     interceptor = Interceptor(output=lines)
     divert = None
     if phase.listening:

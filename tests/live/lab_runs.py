@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from typing import Any
 
 from simulator import IPPROTO_DIVERT, Router
 from simulator.clock import WallClock
 from simulator.live.host import Job, NamespaceHost
-from simulator.live.lab import Lab, finished
+from simulator.live.lab import finished
 from simulator.live.loop import LiveLoop
 
 
@@ -19,8 +20,6 @@ def wall_router(**switches: Any) -> Router:
 
 def divert_socket(router: Router, port: int = 1234, buffer: int | None = None) -> Any:
     """A bound divert socket."""
-    import socket
-
     divert = router.socket(socket.AF_INET, socket.SOCK_RAW, IPPROTO_DIVERT)
     if buffer is not None:
         divert.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
@@ -55,4 +54,7 @@ def start_listening(loop: LiveLoop, host: NamespaceHost, function: Callable[...,
     return job
 
 
-__all__ = ["Lab", "divert_socket", "do", "finish", "put_back", "start_listening", "wall_router"]
+def stop(loop: LiveLoop, host: NamespaceHost, job: Job) -> None:
+    """End a job that does not end by itself."""
+    host.stop(job)
+    assert loop.run(finished([job]), 5)

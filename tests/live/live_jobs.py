@@ -122,12 +122,36 @@ def put_on_wire(report: Report, datagrams: list[bytes]) -> None:
             wire.send(octets)
 
 
-def sink(report: Report, seconds: float) -> None:
-    """Hold the discard port open, so that nothing is answered with port unreachable, and read nothing."""
+def put_malformed(report: Report) -> int:
+    """Give the TUN device all of `malformed`; how many those are."""
+    datagrams = malformed()
+    put_on_wire(report, datagrams)
+    return len(datagrams)
+
+
+def malformed() -> list[bytes]:
+    """IPv4 datagrams with every field of the header wrong in turn, cut everywhere, and noise."""
+    noise = random.Random(2)
+    good = bytearray.fromhex("4500002800010000401100000a0000090a000002") + bytes(20)
+    cut = [bytes(good[:length]) for length in range(1, len(good))]
+    wrong = []
+    for position in range(20):
+        for value in (0x00, 0x0F, 0x40, 0x7F, 0x80, 0xFF):
+            datagram = good.copy()
+            datagram[position] = value
+            wrong.append(bytes(datagram))
+    anything = [noise.randbytes(noise.randrange(1, 1500)) for _ in range(300)]
+    versions = [bytes([version << 4 | length]) + noise.randbytes(59) for version in range(16) for length in range(16)]
+    return cut + wrong + anything + versions
+
+
+def sink(report: Report) -> None:
+    """Hold the discard port open until stopped, so that nothing is answered with port unreachable; read nothing."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as hole:
         hole.bind(("", SINK))
         report("listening")
-        time.sleep(seconds)
+        while True:
+            time.sleep(60)
 
 
 def flood(report: Report, address: str, seconds: float) -> int:

@@ -53,7 +53,8 @@ def test_text_of_the_demo_on_tun(privilege: str) -> None:
 
 def test_without_the_right_pytun_it_says_why_and_runs_in_memory(tmp_path: Path) -> None:
     (tmp_path / "pytun.py").write_text("")
-    wrong = {"env": os.environ | {"PYTHONPATH": str(tmp_path)}}
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    wrong = {"env": os.environ | {"PYTHONPATH": path}}
     done = divertsim("demo", "--json", **wrong)
     assert done.returncode == 0
     assert json.loads(done.stdout)["mode"] == "memory"

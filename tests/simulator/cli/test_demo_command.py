@@ -33,7 +33,7 @@ def test_each_phase_shows_the_way_of_its_packets() -> None:
     assert "interceptor: The packet looks like this:" in reinject
     assert "interceptor" not in no_listener.split("\n", 1)[1]
     assert "NO_LISTENER" in no_listener
-    assert "icmp_seq=1 ttl=63" in pass_through
+    assert "icmp_seq=1 ttl=" in pass_through
 
 
 @pytest.mark.parametrize(
