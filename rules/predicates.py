@@ -227,7 +227,7 @@ class TcpFlags:
 
     def test(self, fields: Fields) -> bool:
         flags = fields.tcp_flags
-        return flags is not None and flags & (self.present | self.absent) == self.present
+        return flags is not None and flags & self.present == self.present and not flags & self.absent
 
     def __str__(self) -> str:
         words = [name for bit, name in enumerate(_FLAG_NAMES) if self.present >> bit & 1]

@@ -1,0 +1,526 @@
+"""The commands of ipfw(8) but ``add``'s grammar: options, dispatch, and what each does to a rule set.
+
+Sources: ipfw(8); sections 10.1, 10.2, 10.4 and 10.5 of the behavioural notes.  A command works on a
+:class:`~rules.ipfw.ruleset.RuleSet`; it writes to a :class:`Session`, one run of the tool.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from rules.ipfw.chain import RESERVED_SET
+from rules.ipfw.engine import Entry
+from rules.ipfw.grammar import is_acceptable, read_rule
+from rules.ipfw.listing import Style
+from rules.ipfw.report import Columns, Report
+from rules.ipfw.rule import DEFAULT_RULE
+from rules.ipfw.state import State
+from rules.ipfw.tablecommands import table_command
+from rules.ipfw.words import (
+    DATA_ERROR,
+    UNAVAILABLE,
+    USAGE,
+    RefusalError,
+    Words,
+    glue_commas,
+    leading_number,
+    split_line,
+)
+
+if TYPE_CHECKING:
+    from rules.ipfw.ruleset import RuleSet
+
+__all__ = ["Options", "Session", "run_command"]
+
+_USAGE_TEXT = 'usage: ipfw [options]\ndo "ipfw -h" or "man ipfw" for details'
+_BAD_ARGUMENTS = "bad arguments, for usage summary ``ipfw''"
+_HELP = """\
+ipfw [-abcdefhnNqStT] COMMAND, or ipfw [-cfnNqS] /PATH for a file of commands
+  add [N] [set N] [prob P] ACTION [log [logamount N]] [tag N] BODY
+  delete N ... | delete set N | flush
+  list | show | print [N | N-N] ...
+  zero | resetlog [N] ...
+  set show | set disable N ... enable N ... | set move [rule] N to N | set swap N N
+  set N list | show | zero | resetlog | delete | flush
+  enable | disable firewall | one_pass | debug | verbose | dyn_keepalive
+  table NAME add ADDRESS[/LENGTH] [VALUE] | delete ADDRESS[/LENGTH] | list | flush
+"""
+
+
+@dataclass(slots=True)
+class Options:
+    """The letters given so far; those of a file's lines add up."""
+
+    letters: set[str] = field(default_factory=set)
+
+    def __contains__(self, letter: str) -> bool:
+        return letter in self.letters
+
+
+class Session:
+    """One run of the tool: what it printed, and how it calls itself."""
+
+    def __init__(self) -> None:
+        self.stdout: list[str] = []
+        self.stderr: list[str] = []
+        self.name = "ipfw"
+        self.options = Options()
+        self.status = 0
+
+    def print(self, text: str) -> None:
+        self.stdout.append(text)
+
+    def complain(self, text: str) -> None:
+        """A line on standard error, behind the program's name."""
+        self.stderr.append(f"{self.name}: {text}\n")
+
+
+def run_command(rules: RuleSet, arguments: Sequence[str], session: Session) -> None:
+    """One invocation: a command, or a file of commands; complains and sets the session's status."""
+    try:
+        if arguments and arguments[-1].startswith("/"):
+            _file(rules, list(arguments), session)
+        elif not _command(rules, list(arguments), session):
+            raise RefusalError(_USAGE_TEXT, USAGE)
+    except RefusalError as refusal:
+        session.complain(refusal.text)
+        session.status = refusal.status
+
+
+# Files (G-8)
+
+
+def _file(rules: RuleSet, arguments: list[str], session: Session) -> None:
+    path = arguments[-1]
+    text = rules.files.get(path)
+    if text is None:
+        raise RefusalError(f"pathname: {path}: No such file or directory", USAGE)
+    rest = _getopt(arguments, "cfNnp:qS", session)
+    if rest is None:
+        raise RefusalError(_BAD_ARGUMENTS, USAGE)
+    if "p" in session.options:
+        raise RefusalError("a preprocessor is not modelled here", UNAVAILABLE)
+    if len(rest) != 1:
+        raise RefusalError(f"extraneous filename arguments {path}", USAGE)
+    for number, line in enumerate(text.splitlines(), 1):
+        session.name = f"Line {number}"
+        _command(rules, [line], session)
+        if session.status:
+            return
+
+
+def _getopt(arguments: list[str], letters: str, session: Session) -> list[str] | None:
+    """getopt(3): collects option letters; the arguments behind them, None after a wrong one."""
+    at = 0
+    while at < len(arguments) and re.match("-.", arguments[at]):
+        word = arguments[at]
+        at += 1
+        if word == "--":
+            break
+        for place, letter in enumerate(word[1:], 1):
+            known = letters.find(letter)
+            if known < 0 or letter == ":":
+                session.complain(f"illegal option -- {letter}")
+                return None
+            if letters[known + 1 : known + 2] == ":":
+                if not word[place + 1 :]:
+                    if at == len(arguments):
+                        session.complain(f"option requires an argument -- {letter}")
+                        return None
+                    at += 1
+                session.options.letters.add(letter)
+                break
+            session.options.letters.add(letter)
+            if letter == "p":
+                break
+    return arguments[at:]
+
+
+# One command (G-1 to G-7)
+
+
+def _command(rules: RuleSet, arguments: list[str], session: Session) -> bool:
+    """Run one command line; False if there is nothing in it, or a wrong option."""
+    if not arguments:
+        return False
+    words_of_line = split_line(arguments[0]) if len(arguments) == 1 else glue_commas(arguments)
+    if not words_of_line:
+        return False
+    counters_before = "a" in session.options
+    session.options.letters.discard("a")
+    rest = _getopt(words_of_line, "abcdefhinNp:qs:STtv", session)
+    if rest is None:
+        return False
+    if "h" in session.options:
+        session.stderr.append(_HELP)
+        return True
+    if "p" in session.options:
+        raise RefusalError("An absolute pathname must be used with -p option.", USAGE)
+    words = Words(rest, deprecates=rules.switches.deprecates_abbreviations)
+    command = _Command(rules, words, session)
+    try:
+        command.dispatch()
+    except RefusalError as refusal:
+        command.pass_on_warnings()
+        session.complain(refusal.text)
+        session.status = refusal.status
+    command.pass_on_warnings()
+    if counters_before:
+        session.options.letters.add("a")
+    return True
+
+
+class _Command:
+    """One command being carried out."""
+
+    def __init__(self, rules: RuleSet, words: Words, session: Session) -> None:
+        self.rules = rules
+        self.words = words
+        self.session = session
+        self.options = session.options
+        self.set: int | None = None
+        """N of ``set N COMMAND``."""
+        self.counters = "a" in self.options
+
+    def pass_on_warnings(self) -> None:
+        """Write out what reading the words gave rise to."""
+        for warning in self.words.warnings:
+            self.session.complain(warning)
+        self.words.warnings.clear()
+
+    @property
+    def loud(self) -> bool:
+        return "q" not in self.options
+
+    @property
+    def dry(self) -> bool:
+        """``-n``: nothing reaches the kernel."""
+        return "n" in self.options
+
+    def dispatch(self) -> None:
+        words = self.words
+        words.need(_BAD_ARGUMENTS)
+        if len(words) > 1 and (words.peek() or "")[:1].isdigit():
+            words.swap()
+        word = words.peek() or ""
+        for unmodelled in ("nat", "pipe", "queue", "flowset", "sched"):
+            if unmodelled.startswith(word):
+                raise RefusalError(f"{unmodelled} is not modelled here", UNAVAILABLE)
+        if "set".startswith(word) and (words.peek(1) or "")[:1].isdigit():
+            words.take()
+            self.set = self._set_number(words.take())
+        words.need("missing command")
+        if self.set is None:
+            for name, handler in _WITHOUT_SET:
+                if words.accept(name):
+                    handler(self)
+                    return
+        for name, handler in _WITH_SET:
+            if words.accept(name):
+                handler(self)
+                return
+        raise RefusalError(f"bad command `{words.peek()}'", USAGE)
+
+    def _set_number(self, text: str) -> int:
+        if not text.isdigit() or int(text) > RESERVED_SET:
+            raise RefusalError(f"invalid set number {text}\n", DATA_ERROR)
+        return int(text)
+
+    def style(self) -> Style:
+        options = self.options
+        return Style(
+            self.rules.switches,
+            compact="c" in options or "b" in options,
+            comment_only="b" in options,
+            resolve="N" in options,
+        )
+
+    # add
+
+    def add(self) -> None:
+        rules = self.rules
+        rule = read_rule(self.words, rules.switches, verbose_limit=rules.verbose_limit, fibs=rules.fibs)
+        if not self.dry and not is_acceptable(rule, fibs=rules.fibs):
+            raise RefusalError(f"getsockopt({rules.switches.add_call}): Invalid argument", UNAVAILABLE)
+        entry = Entry(rule, 0) if self.dry else rules.add(rule)
+        self.pass_on_warnings()
+        if self.loud:
+            report = Report(self.style(), Columns(sets="S" in self.options))
+            self.session.print(report.line(entry))
+
+    # delete, flush (M-4)
+
+    def delete(self) -> None:
+        words = self.words
+        words.need("missing rule specification")
+        of_sets = words.accept("set")
+        if of_sets and self.set is not None:
+            raise RefusalError("invalid syntax", DATA_ERROR)
+        while (words.peek() or "")[:1].isdigit():
+            number, rest = leading_number(words.take())
+            high = number
+            if rest.startswith("-") and self.rules.switches.delete_ranges and not of_sets:
+                high = leading_number(rest[1:])[0]
+            low, high = number & 0xFFFF, high & 0xFFFF
+            shown = 0 if of_sets else low
+            gone = 0 if self.dry else self._delete(low, high, number & RESERVED_SET if of_sets else None)
+            if not gone:
+                self.pass_on_warnings()
+                self.session.complain(self.rules.switches.delete_absent.format(number=shown))
+                self.session.status = self.rules.switches.delete_absent_status
+
+    def _delete(self, low: int, high: int, of_set: int | None) -> int:
+        if of_set is not None:
+            return self.rules.remove(lambda entry: entry.rule.set == of_set)
+        if low == high == 0:
+            return self.rules.remove(lambda entry: entry.rule.set != RESERVED_SET and self._in_set(entry))
+        return self.rules.remove(lambda entry: low <= entry.rule.number <= high and self._in_set(entry))
+
+    def _in_set(self, entry: Entry) -> bool:
+        return self.set is None or entry.rule.set == self.set
+
+    def flush(self) -> None:
+        if not self.dry:
+            if self.set is None:
+                self.rules.remove(lambda entry: entry.rule.set != RESERVED_SET)
+            else:
+                self.rules.remove(self._in_set)
+        if self.loud:
+            self.session.print("Flushed all rules.\n")
+
+    # zero, resetlog (M-2)
+
+    def zero(self) -> None:
+        self._clear("Accounting cleared", "cleared", _forget_everything)
+
+    def resetlog(self) -> None:
+        self._clear("Logging counts reset", "logging count reset", _forget_log)
+
+    def _clear(self, all_done: str, one_done: str, clear: Callable[[Entry], None]) -> None:
+        words = self.words
+        if not words:
+            for entry in () if self.dry else self.rules.chain:
+                if entry.rule.set != RESERVED_SET:
+                    clear(entry)
+            if self.loud:
+                self.session.print(f"{all_done}.\n")
+            return
+        failed = False
+        while words:
+            word = words.take()
+            if not word[:1].isdigit():
+                raise RefusalError(f"invalid rule number ``{word}''", USAGE)
+            if not word.isdigit() or int(word) > 0xFFFF:
+                raise RefusalError(f"invalid rule number {word}\n", DATA_ERROR)
+            number = int(word)
+            found = [] if self.dry else [e for e in self.rules.chain.numbered(number, number) if self._in_set(e)]
+            for entry in found:
+                clear(entry)
+            if not found:
+                failed = True
+                if self.rules.switches.zero_absent_on_stdout:
+                    self.session.print(f"Entry {number} not found\n")
+                else:
+                    self.session.complain(f"rule {number}: setsockopt(IP_FW_ZERO): Invalid argument")
+            elif self.loud:
+                self.session.print(f"Entry {number} {one_done}.\n")
+        if failed:
+            self.session.status = UNAVAILABLE
+
+    # list, show
+
+    def show(self) -> None:
+        self.counters = True
+        self.listing()
+
+    def listing(self) -> None:
+        if self.dry:
+            self.session.stderr.append("Testing only, list disabled\n")
+            return
+        rules, options = self.rules, self.options
+        states = [*rules.states] if "d" in options else []
+        time = "T" if "T" in options else "t" if "t" in options else None
+        columns = Columns(counters=self.counters, sets="S" in options, time=time, expired="e" in options)
+        entries = [entry for entry in rules.chain if self._in_set(entry)]
+        report = Report(self.style(), columns, rules.chain.disabled, entries, states)
+        ranges = [self._range(word) for word in self.words.rest()]
+        if not ranges:
+            for entry in entries:
+                self.session.print(report.line(entry))
+        for low, high, bad in ranges:
+            if bad is not None:
+                self.session.status = USAGE
+                self.session.complain(f"invalid rule number: {bad}")
+            else:
+                self._list_range(entries, report, low, high)
+        if states:
+            self._list_states(report, states, [(low, high) for low, high, bad in ranges if bad is None], bool(ranges))
+
+    @staticmethod
+    def _range(word: str) -> tuple[int, int, str | None]:
+        low, rest = leading_number(word)
+        high = low
+        if rest.startswith("-"):
+            high, rest = leading_number(rest[1:])
+        return low & 0xFFFFFFFF, high & 0xFFFFFFFF, word if rest else None
+
+    def _list_range(self, entries: list[Entry], report: Report, low: int, high: int) -> None:
+        found = [entry for entry in entries if low <= entry.rule.number <= high]
+        for entry in found:
+            self.session.print(report.line(entry))
+        if not found:
+            self.session.status = self.session.status or UNAVAILABLE
+            if low == high:
+                self.session.complain(f"rule {low} does not exist")
+            else:
+                self.session.complain(f"no rules in range {low}-{high}")
+
+    def _list_states(self, report: Report, states: list[State], ranges: list[tuple[int, int]], selected: bool) -> None:
+        sizes = f" {self.rules.states.octets}" if self.rules.switches.dynamic_header_sizes else ""
+        self.session.print("## Dynamic rules:\n" if selected else f"## Dynamic rules ({len(states)}{sizes}):\n")
+        for low, high in ranges if selected else [(0, DEFAULT_RULE)]:
+            for state in states:
+                if low <= state.owner.rule.number <= high and self._in_set(state.owner):
+                    self.session.print(report.state(state, self.rules.time()))
+
+    # set
+
+    def sets(self) -> None:
+        words = self.words
+        word = words.need("set needs command")
+        if words.accept("show"):
+            self._set_show()
+        elif words.accept("swap"):
+            self._set_swap()
+        elif words.accept("move"):
+            self._set_move()
+        elif words.means("disable") or words.means("enable"):
+            self._set_enable(on=words.means("enable"))
+        else:
+            raise RefusalError(f"invalid set command {word}\n", USAGE)
+
+    def _set_show(self) -> None:
+        disabled = [number for number in range(RESERVED_SET) if self.rules.chain.disabled >> number & 1]
+        enabled = [number for number in range(RESERVED_SET) if number not in disabled]
+        parts = [
+            " ".join([word, *map(str, numbers)])
+            for word, numbers in (("disable", disabled), ("enable", enabled))
+            if numbers
+        ]
+        self.session.print(" ".join(parts) + "\n")
+
+    def _set_swap(self) -> None:
+        if len(self.words) < 2:
+            raise RefusalError("set swap needs 2 set numbers\n", USAGE)
+        first, second = (self._leading_set(word) for word in (self.words.take(), self.words.take()))
+        other = {first: second, second: first}
+        if not self.dry:
+            self.rules.chain.move(lambda entry: entry.rule.set in other, lambda entry: other[entry.rule.set])
+
+    @staticmethod
+    def _leading_set(word: str) -> int:
+        number = leading_number(word)[0]
+        if not word[:1].isdigit() or number > RESERVED_SET:
+            raise RefusalError(f"invalid set number {word}\n", DATA_ERROR)
+        return number
+
+    def _set_move(self) -> None:
+        words = self.words
+        of_rule = words.accept("rule")
+        if len(words) != 3 or not words.means("to", 1):
+            raise RefusalError("syntax: set move [rule] X to Y\n", USAGE)
+        source, to, target = words.take(), words.take(), words.take()
+        number = leading_number(source)[0]
+        if not source[:1].isdigit():
+            raise RefusalError(f"invalid source number {source}\n", DATA_ERROR)
+        if not target[:1].isdigit() or leading_number(target)[0] > RESERVED_SET:
+            raise RefusalError(f"invalid dest. set {to}\n", DATA_ERROR)
+        new_set = leading_number(target)[0]
+        if self.rules.switches.rule_move_octet or not of_rule:
+            number &= 0xFF
+        if self.dry:
+            return
+        if of_rule:
+            self.rules.chain.move(lambda entry: entry.rule.number == number, lambda entry: new_set)
+        else:
+            self.rules.chain.move(lambda entry: entry.rule.set == number, lambda entry: new_set)
+
+    def _set_enable(self, *, on: bool) -> None:
+        words = self.words
+        words.take()
+        bits = {True: 0, False: 0}
+        while words:
+            word = words.peek() or ""
+            if word[:1].isdigit():
+                number = leading_number(words.take())[0]
+                if number > RESERVED_SET:
+                    raise RefusalError(f"invalid set number {number}\n", DATA_ERROR)
+                bits[on] |= 1 << number
+            elif words.accept("disable"):
+                on = False
+            elif words.accept("enable"):
+                on = True
+            else:
+                raise RefusalError(f"invalid set command {word}\n", DATA_ERROR)
+        if bits[True] & bits[False]:
+            raise RefusalError("cannot enable and disable the same set\n", DATA_ERROR)
+        if not self.dry:
+            self.rules.chain.enable(bits[True], bits[False])
+
+    # enable, disable, table
+
+    def enable(self) -> None:
+        self._switch(on=True)
+
+    def disable(self) -> None:
+        self._switch(on=False)
+
+    def _switch(self, *, on: bool) -> None:
+        words = self.words
+        if not words:
+            words.warn("missing keyword to enable/disable\n")
+            return
+        for name in self.rules.variables:
+            if words.accept(name):
+                if not self.dry:
+                    self.rules.set_variable(name, on)
+                return
+        if words.accept("altq"):
+            raise RefusalError("altq is not modelled here", UNAVAILABLE)
+        words.warn(f"unrecognize enable/disable keyword: {words.peek()}\n")
+
+    def table(self) -> None:
+        output = table_command(self.words, self.rules.world.tables, self.rules.switches, dry=self.dry)
+        self.session.print(output)
+
+
+def _forget_everything(entry: Entry) -> None:
+    entry.packets = entry.octets = 0
+    entry.matched_at = None
+    entry.logged = 0
+
+
+def _forget_log(entry: Entry) -> None:
+    entry.logged = 0
+
+
+_Handler = Callable[[_Command], None]
+_WITHOUT_SET: tuple[tuple[str, _Handler], ...] = (
+    ("add", _Command.add),
+    ("set", _Command.sets),
+    ("table", _Command.table),
+    ("enable", _Command.enable),
+    ("disable", _Command.disable),
+)
+_WITH_SET: tuple[tuple[str, _Handler], ...] = (
+    ("delete", _Command.delete),
+    ("flush", _Command.flush),
+    ("zero", _Command.zero),
+    ("resetlog", _Command.resetlog),
+    ("print", _Command.listing),
+    ("list", _Command.listing),
+    ("show", _Command.show),
+)

@@ -1,0 +1,344 @@
+"""The grammar of ``ipfw add``: words -> :class:`~rules.ipfw.rule.Rule`.
+
+    [number] [set N] [prob P] ACTION [log [logamount N]] [tag N | untag N] BODY
+    BODY    = [ protocols "from" addresses [ports] "to" addresses [ports] ] options
+    options = { [not | !] OPTION | "{" OPTION "or" OPTION ... "}" } [ "//" comment ]
+
+Sources: ipfw(8), RULE FORMAT; section 10.3 (G-30 to G-37) and table M-1 of the behavioural notes.  The reader goes from
+left to right and never back; a ``not`` whose operand asks nothing (``not any``) stays pending and turns the next
+question round, as in the real tool.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import isnan
+
+from rules.ipfw.actions import read_action
+from rules.ipfw.addressing import ADDRESS_WORDS, ports, protocol, source_or_destination
+from rules.ipfw.names import LIMIT_MASKS
+from rules.ipfw.options import OPTIONS, Context, unsigned_argument
+from rules.ipfw.questions import (
+    AddressIn,
+    AddressInSet,
+    AddressInTable,
+    Comment,
+    End,
+    Fib,
+    NumberIn,
+    ReceivedBy,
+    Tagged,
+    TransmittedBy,
+)
+from rules.ipfw.rule import DEFAULT_RULE, Action, Element, Limit, Log, Rule, TagMark
+from rules.ipfw.switches import Switches
+from rules.ipfw.words import DATA_ERROR, UNAVAILABLE, USAGE, RefusalError, Words, leading_number
+from rules.predicates import DestinationPort, Predicate, SourcePort, Via
+
+__all__ = ["CHANCE_UNIT", "is_acceptable", "read_rule"]
+
+CHANCE_UNIT = 0x7FFFFFFF
+"""``prob`` is kept as an integer of this many parts (E-12)."""
+
+_RULE_WORDS = 254
+_LAST_SET = 31
+
+
+def read_rule(words: Words, switches: Switches, *, verbose_limit: int = 0, fibs: int = 1) -> Rule:
+    """The rule that the words after ``add`` describe; number 0 where none is given.
+
+    Raises RefusalError with the tool's text.
+    """
+    number = 0
+    if (words.peek() or "")[:1].isdigit():
+        number = leading_number(words.take())[0]
+    owner = 0
+    if words.peek(1) is not None and words.accept("set"):
+        owner = leading_number(words.peek() or "")[0]
+        if not 0 <= owner <= _LAST_SET:
+            raise RefusalError(f"illegal set {words.peek()}", DATA_ERROR)
+        words.take()
+    chance = None
+    if words.peek(1) is not None and words.accept("prob"):
+        chance = _chance(words.take())
+    effect = read_action(words, switches, fibs)
+    log, tag = _parameters(words, switches, verbose_limit)
+    body = _Body(words, switches)
+    if effect.action is not Action.CHECK_STATE:
+        body.read()
+    return Rule(
+        number=number,
+        set=owner,
+        chance=chance,
+        effect=effect,
+        log=log,
+        tag=tag,
+        elements=tuple(body.elements),
+        state=body.state,
+        options_only=body.options_only,
+    )
+
+
+def _chance(text: str) -> int | None:
+    try:
+        chance = float(text)
+    except ValueError:
+        chance = 0.0
+    if isnan(chance) or not 0 < chance <= 1:
+        raise RefusalError(f"illegal match prob. {text}", DATA_ERROR)
+    return None if chance == 1 else int(chance * CHANCE_UNIT)
+
+
+def _parameters(words: Words, switches: Switches, verbose_limit: int) -> tuple[Log | None, TagMark | None]:
+    """``log``, ``tag`` and ``untag`` in any order, each once."""
+    log: Log | None = None
+    tag: TagMark | None = None
+    while (word := words.peek()) in ("log", "altq", "tag", "untag") and word not in switches.missing_words:
+        words.take()
+        if word == "log":
+            if log is not None:
+                raise RefusalError("log cannot be specified more than once", DATA_ERROR)
+            log = Log(_logamount(words, verbose_limit))
+        elif word == "altq":
+            raise RefusalError("altq is not modelled here", UNAVAILABLE)
+        else:
+            if tag is not None:
+                raise RefusalError("tag and untag cannot be specified more than once", USAGE)
+            assert word is not None
+            tag = TagMark(unsigned_argument(words, word), remove=word == "untag")
+    return log, tag
+
+
+def _logamount(words: Words, verbose_limit: int) -> int:
+    if not words.accept("logamount"):
+        return verbose_limit
+    amount = leading_number(words.need("logamount requires argument"))[0]
+    if amount < 0:
+        raise RefusalError("logamount must be positive", DATA_ERROR)
+    words.take()
+    return amount
+
+
+class _Body:
+    """The part of a rule that asks questions, as it is being read."""
+
+    def __init__(self, words: Words, switches: Switches) -> None:
+        self.words = words
+        self.switches = switches
+        self.context = Context(switches)
+        self.elements: list[Element] = []
+        self.state: Limit | None = None
+        self.options_only = False
+        self._room = _RULE_WORDS
+        self._in_braces = False
+        self._joinable = False
+        """There is a last question that ``or`` may join to the next one."""
+
+    def read(self) -> None:
+        if self._protocols():
+            self._expect("from")
+            self._addresses(End.SOURCE, "source")
+            self._ports(SourcePort)
+            self._expect("to")
+            self._addresses(End.DESTINATION, "dst")
+            self._ports(DestinationPort)
+        self._options()
+
+    # Positional part
+
+    def _protocols(self) -> bool:
+        """``proto`` or ``{ proto or ... }``; False if the body has options only (G-30)."""
+        words, context = self.words, self.context
+        self._open_brace()
+        while True:
+            self._not()
+            if not words and not self.switches.needs_body_words:
+                return False
+            word = words.need("missing protocol")
+            if word in ("mac", "MAC"):
+                raise RefusalError("MAC is not modelled here", UNAVAILABLE)
+            found = protocol(words, compatible=True)
+            if found is None:
+                if self.elements:
+                    raise RefusalError(f"invalid protocol ``{word}''", DATA_ERROR)
+                return False
+            question, context.protocol = found
+            self._ask(question)
+            if not self._or():
+                return True
+
+    def _addresses(self, end: End, name: str) -> None:
+        self._open_brace()
+        while True:
+            self._not()
+            self.words.need(f"missing {name} address")
+            question = source_or_destination(
+                self.words,
+                end,
+                protocol=self.context.protocol,
+                negated=self.context.negated,
+                switches=self.switches,
+            )
+            self._ask(question)
+            if not self._or():
+                return
+
+    def _ports(self, question: Callable[..., Predicate]) -> None:
+        self._not()
+        if self.words and not self.words.accept("any"):
+            ranges = ports(self.words, self.context.protocol)
+            if ranges is not None:
+                self._ask(question(ranges))
+
+    def _expect(self, keyword: str) -> None:
+        if not self.words.accept(keyword):
+            raise RefusalError(f"missing ``{keyword}''", USAGE)
+
+    def _open_brace(self) -> None:
+        word = self.words.peek()
+        if word is not None and word[:1] in ("{", "("):
+            if self._in_braces:
+                raise RefusalError('nested "(" not allowed\n', USAGE)
+            self._joinable = False
+            self._in_braces = True
+            if len(word) == 1:
+                self.words.take()
+            else:
+                self.words.shorten(1)
+
+    def _or(self) -> bool:
+        """``or`` before another alternative; else the closing brace, where one is due."""
+        if self.words.means("or"):
+            if not self._joinable or not self._in_braces:
+                raise RefusalError("invalid OR block", DATA_ERROR)
+            self.words.take()
+            self._join()
+            return True
+        if self._in_braces:
+            if self.words.peek() not in (")", "}"):
+                raise RefusalError('missing ")"\n', USAGE)
+            self.words.take()
+            self._joinable = False
+            self._in_braces = False
+        return False
+
+    # What both parts share
+
+    def _not(self) -> None:
+        if self.words.means("not"):
+            self._turn_round()
+            self.words.take()
+
+    def _turn_round(self) -> None:
+        if self.context.negated:
+            raise RefusalError('double "not" not allowed\n', USAGE)
+        self.context.negated = True
+
+    def _ask(self, question: Predicate | None) -> None:
+        """Append a question; one that asks nothing leaves a pending ``not`` for the next (G-37)."""
+        if question is not None:
+            self._room -= _length(question)
+            if self._room < 0:
+                raise RefusalError("Rule too long", DATA_ERROR)
+            self.elements.append(Element(question, self.context.negated))
+            self.context.negated = False
+            self._joinable = True
+
+    def _join(self) -> None:
+        last = self.elements[-1]
+        self.elements[-1] = Element(last.question, last.negated, or_next=True)
+
+    # Options
+
+    def _options(self) -> None:
+        words = self.words
+        self.options_only = bool(words) and not self.elements
+        self._joinable = False
+        while words:
+            word = words.take()
+            if word.startswith("!"):
+                self._turn_round()
+                word = word[1:]
+            if word == "not":
+                self._turn_round()
+            elif word in ("or", "|"):
+                if not self._in_braces or not self._joinable:
+                    raise RefusalError('invalid "or" block\n', USAGE)
+                self._join()
+            elif word in ("{", "("):
+                if self._in_braces:
+                    raise RefusalError('+nested "(" not allowed\n', USAGE)
+                self._in_braces = True
+            elif word in ("}", ")"):
+                if not self._in_braces:
+                    raise RefusalError('+missing ")"\n', USAGE)
+                self._in_braces = False
+                self._joinable = False
+            else:
+                self._option(word)
+
+    def _option(self, word: str) -> None:
+        context = self.context
+        if word == "out":
+            context.negated = not context.negated
+            word = "in"
+        if word in ("keep-state", "limit"):
+            self._state(word)
+            return
+        reader = OPTIONS.get(word)
+        if reader is None or word in self.switches.missing_words:
+            raise RefusalError(f"unrecognised option [-1] {word}\n", USAGE)
+        read = reader(self.words, context)
+        if read.forgets_not:
+            context.negated = False
+        self._ask(read.question)
+
+    def _state(self, word: str) -> None:
+        if self._in_braces:
+            raise RefusalError(f"{word} cannot be part of an or block", USAGE)
+        if self.state is not None:
+            raise RefusalError("only one of keep-state and limit is allowed", USAGE)
+        mask = count = 0
+        negated = self.context.negated and word == "keep-state"
+        if word == "limit":
+            while (name := self.words.peek()) is not None and name in LIMIT_MASKS:
+                mask |= LIMIT_MASKS[name]
+                self.words.take()
+            if mask == 0:
+                raise RefusalError("limit: missing limit mask", USAGE)
+            count = unsigned_argument(self.words, "limit")
+        self.state = Limit(mask, count, negated)
+        self.context.negated = False
+        self._joinable = False
+
+
+def _length(question: Predicate) -> int:
+    """How many 32-bit words the kernel's instruction for a question has (G-34)."""
+    match question:
+        case SourcePort(lists) | DestinationPort(lists) | NumberIn(_, lists) | Tagged(lists):
+            return 1 + len(lists.pairs)
+        case AddressIn(_, blocks):
+            return 1 + 2 * len(blocks)
+        case AddressInSet(size=size):
+            return 2 + (size + 31) // 32
+        case AddressInTable(value=value, key=key):
+            return 1 + (value is not None) + 2 * (key is not None)
+        case ReceivedBy() | TransmittedBy() | Via():
+            return 6
+        case Comment(text):
+            return 2 + len(text) // 4
+    return 2
+
+
+def is_acceptable(rule: Rule, *, fibs: int) -> bool:
+    """Whether the kernel takes a rule that the tool has read (E-4, G-34)."""
+    lengths = [_length(element.question) for element in rule.elements]
+    return (
+        rule.number < DEFAULT_RULE
+        and all(
+            length <= ADDRESS_WORDS
+            for element, length in zip(rule.elements, lengths, strict=True)
+            if not isinstance(element.question, Comment)
+        )
+        and not any(isinstance(element.question, Fib) and element.question.number >= fibs for element in rule.elements)
+    )

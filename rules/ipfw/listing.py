@@ -1,0 +1,455 @@
+"""A rule as ipfw(8) lists it.
+
+Sources: section 10.4 (L-1 to L-21) of the behavioural notes.  The printer walks the questions in their order and fills
+the places ``PROTO from SOURCE to DESTINATION`` as they come; what comes when its place is behind it is printed with its
+keyword.  So an address option that follows ``to any`` directly stands in the place of the ``any``, as in the real tool.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from rules.addresses import ALL_ONES, dotted, prefix_length
+from rules.ipfw.grammar import CHANCE_UNIT
+from rules.ipfw.names import (
+    DSCP_NAMES,
+    IP_OPTIONS,
+    LIMIT_MASKS,
+    PROTOCOL_NAMES,
+    TCP_FLAGS,
+    TCP_OPTIONS,
+    TOS_BITS,
+    UNREACH_NAMES,
+    USERS,
+    service_name,
+)
+from rules.ipfw.questions import (
+    TABLEARG,
+    AddressIn,
+    AddressInSet,
+    AddressInTable,
+    AddressIsLocal,
+    Antispoof,
+    Comment,
+    Diverted,
+    Dscp,
+    End,
+    Established,
+    Family,
+    Fib,
+    Incoming,
+    IpOptions,
+    IpVersion,
+    Never,
+    NumberIn,
+    OwnedBy,
+    Precedence,
+    ReceivedBy,
+    SourceReachable,
+    Tagged,
+    TcpNumber,
+    TcpOptions,
+    TosBits,
+    TransmittedBy,
+    VerifyReversePath,
+)
+from rules.ipfw.rule import Action, Effect, Element, Limit, Rule
+from rules.ipfw.switches import PROFILES, Switches
+from rules.predicates import (
+    Destination,
+    DestinationPort,
+    IcmpType,
+    LaterFragment,
+    Predicate,
+    ProtocolIs,
+    Ranges,
+    Source,
+    SourcePort,
+    TcpFlags,
+    Via,
+)
+
+__all__ = ["Style", "action_words", "body", "command_words", "limit_words", "protocol_word"]
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How to print: the system's ways, and the options ``-c``, ``-b`` and ``-N``."""
+
+    switches: Switches
+    compact: bool = False
+    comment_only: bool = False
+    resolve: bool = False
+
+
+_NAME_OF_HOST = {0x7F000001: "localhost"}
+_USER_NAMES = {number: name for name, number in reversed(USERS.items())}
+
+
+def protocol_word(number: int) -> str:
+    """Name of a protocol, or its number."""
+    return PROTOCOL_NAMES.get(number, str(number)) if number else "ip"
+
+
+# Values
+
+
+def _argument(number: int) -> str:
+    return "tablearg" if number == TABLEARG else str(number)
+
+
+def _block(address: int, mask: int, style: Style) -> str:
+    length = prefix_length(mask)
+    if mask == ALL_ONES and style.resolve and address in _NAME_OF_HOST:
+        return _NAME_OF_HOST[address]
+    if length is None:
+        return f"{dotted(address)}:{dotted(mask)}"
+    return dotted(address) if length == 32 else f"{dotted(address)}/{length}"
+
+
+def _set_members(question: AddressInSet) -> str:
+    """Runs of three and more as a range, shorter ones number by number (L-6)."""
+    parts: list[str] = []
+    low, at = question.base & 0xFF, 0
+    while at < question.size:
+        if not question.members >> at & 1:
+            at += 1
+            continue
+        end = at
+        while end + 1 < question.size and question.members >> end + 1 & 1:
+            end += 1
+        if end >= at + 2:
+            parts.append(f"{at + low}-{end + low}")
+            at = end
+        else:
+            parts.append(str(at + low))
+        at += 1
+    return ("{" if parts else "") + ",".join(parts) + "}"
+
+
+def _address(question: Predicate, style: Style) -> str:
+    match question:
+        case Source(address, mask) | Destination(address, mask):
+            return _block(address, mask, style)
+        case AddressIn(_, blocks):
+            return ",".join(_block(address, mask, style) for address, mask in blocks)
+        case AddressInSet(base=base, size=size):
+            return f"{dotted(base)}/{33 - size.bit_length()}{_set_members(question)}"
+        case AddressInTable(table=table, value=value):
+            return f"table({table})" if value is None else f"table({table},{value})"
+    return "me"
+
+
+def _ranges(ranges: Ranges, protocol: int, style: Style) -> str:
+    """A list; with ``-N`` its numbers as services of the protocol printed last."""
+    name_of_protocol = PROTOCOL_NAMES.get(protocol) if protocol else None
+
+    def word(number: int) -> str:
+        name = service_name(number, name_of_protocol) if style.resolve else None
+        return name or _argument(number)
+
+    return ",".join(word(low) if low == high else f"{word(low)}-{word(high)}" for low, high in ranges.pairs)
+
+
+def _numbers(ranges: Ranges, style: Style) -> str:
+    """The argument of ``iplen`` and its like: a lone number is never a service."""
+    (low, high), *more = ranges.pairs
+    return _argument(low) if low == high and not more else _ranges(ranges, 0, style)
+
+
+def _flags(word: str, present: int, absent: int, table: dict[str, int]) -> str:
+    items = []
+    for name, bits in table.items():
+        if present & bits:
+            present &= ~bits
+            items.append(name)
+        if absent & bits:
+            absent &= ~bits
+            items.append(f"!{name}")
+    return f"{word} {','.join(items)}"
+
+
+def _tcp_flags(question: TcpFlags) -> str:
+    if question.present == TCP_FLAGS["syn"] and question.absent == TCP_FLAGS["ack"]:
+        return "setup"
+    return _flags("tcpflags", question.present, question.absent, TCP_FLAGS)
+
+
+_NUMBER_WORDS = {
+    "total_length": "iplen",
+    "identification": "ipid",
+    "ttl": "ipttl",
+    "tcp_data_length": "tcpdatalen",
+    "tcp_window": "tcpwin",
+    "tcp_sequence": "tcpseq",
+    "tcp_acknowledgment": "tcpack",
+}
+_DIVERTED_WORDS = {1: "diverted-loopback", 2: "diverted-output", 3: "diverted"}
+
+_OPTION_WORDS: dict[type, Callable[[Any, Style], str]] = {
+    Incoming: lambda question, style: "in",
+    LaterFragment: lambda question, style: style.switches.fragment_word,
+    Diverted: lambda question, style: _DIVERTED_WORDS[question.ways],
+    ReceivedBy: lambda question, style: f"recv {question.interfaces}",
+    TransmittedBy: lambda question, style: f"xmit {question.interfaces}",
+    Via: lambda question, style: f"via {question.interfaces}",
+    IcmpType: lambda question, style: f"icmptypes {question.types}",
+    NumberIn: lambda question, style: f"{_NUMBER_WORDS[question.field]} {_numbers(question.ranges, style)}",
+    TcpNumber: lambda question, style: f"{_NUMBER_WORDS[question.field]} {_signed(question.number)}",
+    Tagged: lambda question, style: f"tagged {_numbers(question.tags, style)}",
+    IpVersion: lambda question, style: f"ipver {question.version}",
+    Family: lambda question, style: f"ip{question.version}",
+    Precedence: lambda question, style: f"ipprecedence {question.level}",
+    Dscp: lambda question, style: f"dscp {','.join(_dscp(point) for point in sorted(question.points))}",
+    IpOptions: lambda question, style: _flags("ipoptions", question.present, question.absent, IP_OPTIONS),
+    TcpOptions: lambda question, style: _flags("tcpoptions", question.present, question.absent, TCP_OPTIONS),
+    TosBits: lambda question, style: _flags("iptos", question.present, question.absent, TOS_BITS),
+    TcpFlags: lambda question, style: _tcp_flags(question),
+    OwnedBy: lambda question, style: f"{question.what} {_USER_NAMES.get(question.number, question.number)}",
+    Established: lambda question, style: "established",
+    VerifyReversePath: lambda question, style: "verrevpath",
+    SourceReachable: lambda question, style: "versrcreach",
+    Antispoof: lambda question, style: "antispoof",
+    Fib: lambda question, style: f"fib {question.number}",
+    Never: lambda question, style: question.words,
+}
+
+
+def _signed(number: int) -> int:
+    """The tool prints sequence numbers as signed 32-bit integers."""
+    return number - 0x100000000 if number & 0x80000000 else number
+
+
+def _dscp(point: int) -> str:
+    return DSCP_NAMES.get(point, str(point))
+
+
+def _end_of(question: Predicate) -> End | None:
+    """The address place that a question belongs to, None for everything else."""
+    if isinstance(question, Source):
+        return End.SOURCE
+    if isinstance(question, Destination):
+        return End.DESTINATION
+    if isinstance(question, AddressIn | AddressInSet | AddressInTable | AddressIsLocal):
+        return question.end
+    return None
+
+
+# Actions
+
+
+def _forward(effect: Effect, switches: Switches) -> str:
+    host = "tablearg" if effect.address == TABLEARG else dotted(effect.address)
+    return f"fwd {host},{effect.argument}" if effect.argument else f"fwd {host}"
+
+
+def _unreach(effect: Effect, switches: Switches) -> str:
+    if effect.argument == 1:
+        return switches.reject_word
+    return f"unreach {UNREACH_NAMES.get(effect.argument, effect.argument)}"
+
+
+_ACTION_WORDS: dict[Action, Callable[[Effect, Switches], str]] = {
+    Action.FWD: _forward,
+    Action.UNREACH: _unreach,
+    Action.SETDSCP: lambda effect, switches: (
+        "setdscp tablearg" if effect.argument == TABLEARG else f"setdscp {_dscp(effect.argument)}"
+    ),
+    Action.CHECK_STATE: lambda effect, switches: "check-state :default" if switches.state_names else "check-state",
+    **{
+        action: lambda effect, switches: f"{effect.action.value} {_argument(effect.argument)}"
+        for action in (Action.SKIPTO, Action.CALL, Action.DIVERT, Action.TEE, Action.SETFIB)
+    },
+}
+
+
+def action_words(effect: Effect, switches: Switches) -> str:
+    """An action with its argument (L-2)."""
+    words = _ACTION_WORDS.get(effect.action)
+    return words(effect, switches) if words else effect.action.value
+
+
+def limit_words(state: Limit, switches: Switches) -> str:
+    """``keep-state`` or ``limit MASKS COUNT`` (L-12)."""
+    name = " :default" if switches.state_names else ""
+    if not state.mask:
+        return f"keep-state{name}"
+    masks, left = [], state.mask
+    for word, bits in LIMIT_MASKS.items():
+        if left & bits == bits:
+            left &= ~bits
+            masks.append(word)
+    return f"limit {','.join(masks)} {_argument(state.count)}{name}"
+
+
+# The whole line
+
+
+class _Printer:
+    """Fills the places of a line from left to right."""
+
+    def __init__(self, rule: Rule, style: Style) -> None:
+        self.rule = rule
+        self.style = style
+        self.line: list[str] = []
+        self.protocol = 0
+        self.has_protocol = self.has_source = self.has_destination = False
+        self.positional = True
+        """The places are not all behind us."""
+        self.options = False
+        """From here on everything is printed with its keyword."""
+        self.family = next(
+            (
+                element.question.version
+                for element in rule.elements
+                if isinstance(element.question, Family) and not element.negated and not element.or_next
+            ),
+            None,
+        )
+        self.comment: str | None = None
+
+    def places(self, *, source: bool = False, destination: bool = False) -> None:
+        """Fill the places up to here with what stands for anything."""
+        if not self.has_protocol:
+            self.line.append(f"ip{self.family or ''}")
+        if source and not self.has_source:
+            self.line.append("from any")
+        if destination and not self.has_destination:
+            self.line.append("to any")
+        self.has_protocol = True
+        self.has_source |= source
+        self.has_destination |= destination
+
+    def print(self) -> str:
+        rule = self.rule
+        if rule.options_only:
+            if not self.style.compact:
+                self.line.append(f"ip{self.family or ''} from any to any")
+            self.has_protocol = self.has_source = self.has_destination = True
+            self.positional, self.options = False, True
+        in_braces = False
+        for element in rule.elements:
+            if not self.positional:
+                self.options = True
+            if not self.is_implied(element):
+                self.element(element, "{ " if element.or_next and not in_braces else "")
+            if element.or_next:
+                self.line.append("or")
+            elif in_braces:
+                self.line.append("}")
+            in_braces = element.or_next
+        if rule.state is not None:
+            self.places(source=True, destination=True)
+            self.line.append("not " * rule.state.negated + limit_words(rule.state, self.style.switches))
+        if rule.effect.action is not Action.CHECK_STATE:
+            self.places(source=True, destination=True)
+        if self.comment is not None:
+            self.line.append(f"// {self.comment}")
+        return " ".join(self.line)
+
+    def is_implied(self, element: Element) -> bool:
+        """A lone ``ip4`` or ``ip6`` is said by the protocol's place."""
+        question = element.question
+        return (
+            isinstance(question, Family)
+            and question.version == self.family
+            and not element.negated
+            and not element.or_next
+        )
+
+    def element(self, element: Element, opening: str) -> None:
+        question, words = element.question, opening + "not " * element.negated
+        end = _end_of(question)
+        if end is End.SOURCE:
+            self.places()
+            preposition = "" if self.has_source else "from "
+            keyword = "src-ip " if self.options else ""
+            self.line.append(f"{preposition}{words}{keyword}{_address(question, self.style)}")
+            self.has_source = True
+        elif end is End.DESTINATION:
+            self.places(source=True)
+            preposition = "" if self.has_destination else "to "
+            self.line.append(f"{preposition}{words}{self.destination(question)}")
+            self.has_destination = True
+        elif isinstance(question, SourcePort):
+            if self.has_destination:
+                self.positional, self.options = False, True
+            self.places(source=True)
+            keyword = "src-port " if self.options else ""
+            self.line.append(f"{words}{keyword}{_ranges(question.ports, self.protocol, self.style)}")
+        elif isinstance(question, DestinationPort):
+            bare = self.positional and not self.style.switches.dst_port_word
+            self.places(source=True, destination=True)
+            self.positional, self.options = False, True
+            keyword = "" if bare else "dst-port "
+            self.line.append(f"{words}{keyword}{_ranges(question.ports, self.protocol, self.style)}")
+        elif isinstance(question, ProtocolIs):
+            self.protocol_is(question, words)
+        else:
+            self.places(source=True, destination=True)
+            self.positional, self.options = False, True
+            self.option(element, opening)
+
+    def destination(self, question: Predicate) -> str:
+        if isinstance(question, AddressInTable) and question.key is not None:
+            return f"lookup {question.key} {question.table}"
+        return ("dst-ip " if self.options else "") + _address(question, self.style)
+
+    def protocol_is(self, question: ProtocolIs, words: str) -> None:
+        if self.family is not None and not self.has_protocol:
+            self.places(source=True, destination=True)
+            self.positional, self.options = False, True
+        self.protocol = question.number
+        keyword = "proto " if self.options else ""
+        self.line.append(f"{words}{keyword}{protocol_word(question.number)}")
+        self.has_protocol = True
+
+    def option(self, element: Element, opening: str) -> None:
+        question = element.question
+        if isinstance(question, Comment):
+            self.comment = question.text
+            words = opening + "not" * element.negated
+            if words:
+                self.line.append(words)
+            return
+        if isinstance(question, Incoming):
+            self.line.append(opening + ("out" if element.negated else "in"))
+            return
+        words = _OPTION_WORDS[type(question)](question, self.style)
+        self.line.append(opening + "not " * element.negated + words)
+
+
+def body(rule: Rule, style: Style) -> str:
+    """A rule from its ``prob`` on, without number, counters and set (L-1.4 to L-1.8)."""
+    switches = style.switches
+    action = action_words(rule.effect, switches)
+    parts = []
+    if rule.chance is not None:
+        parts.append(f"prob {rule.chance / CHANCE_UNIT:f}")
+    parts.append(action)
+    if rule.log is not None:
+        parts.append(f"log logamount {rule.log.amount}" if rule.log.amount else "log")
+    if rule.tag is not None:
+        parts.append(f"{'untag' if rule.tag.remove else 'tag'} {_argument(rule.tag.number)}")
+    if style.comment_only:
+        comments = [element.question.text for element in rule.elements if isinstance(element.question, Comment)]
+        return " ".join([*parts, "//", comments[0] if comments else "..."])
+    questions = _Printer(rule, style).print()
+    return " ".join([*parts, questions] if questions else parts)
+
+
+_PLAIN = Style(PROFILES["freebsd-10"])
+
+
+def command_words(rule: Rule) -> str:
+    """The words behind ``ipfw add`` that make this rule again."""
+    words = [str(rule.number)] if rule.number else []
+    if rule.set:
+        words.append(f"set {rule.set}")
+    line = body(rule, _PLAIN)
+    if rule.chance is not None:
+        # Enough digits to come back to the same integer, which the listing's six decimals do not have.
+        line = f"prob {(rule.chance + 0.5) / CHANCE_UNIT!r}" + line[len(f"prob {rule.chance / CHANCE_UNIT:f}") :]
+    return " ".join([*words, line])

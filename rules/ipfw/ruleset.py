@@ -1,0 +1,188 @@
+"""A rule set: commands go in, verdicts come out.
+
+rules = RuleSet(profile="freebsd-10")
+rules.run("add 100 divert 8668 ip from any to any in")
+verdict = rules.evaluate(fields)
+"""
+
+from __future__ import annotations
+
+import random
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from rules.errors import CommandError
+from rules.fields import Fields
+from rules.ipfw.chain import Chain
+from rules.ipfw.commands import Session, run_command
+from rules.ipfw.engine import Engine, Entry
+from rules.ipfw.rule import Action, Rule
+from rules.ipfw.state import Lifetimes, StateTable
+from rules.ipfw.surroundings import NOWHERE, Surroundings
+from rules.ipfw.switches import PROFILES, Switches
+from rules.ipfw.verdict import Resume, Verdict
+from rules.ipfw.world import World
+
+__all__ = ["Counters", "Result", "RuleSet"]
+
+_SWITCHED_OFF = Verdict(Action.ALLOW, None)
+
+
+class Result(NamedTuple):
+    """What a run of the tool printed, and its exit status.  ``stderr`` may hold warnings with status 0."""
+
+    stdout: str
+    stderr: str
+    status: int
+
+
+class Counters(NamedTuple):
+    """A rule's number, packets and octets."""
+
+    number: int
+    packets: int
+    octets: int
+
+
+class RuleSet:
+    """The rule list of one system, with its lookup tables and dynamic state.
+
+    ``profile``: a name of :data:`~rules.ipfw.switches.PROFILES`, or a :class:`~rules.ipfw.switches.Switches` value.
+    ``surroundings``: what rules may ask about the host.  ``default``: ``"deny"`` or ``"allow"``, what rule 65535 does.
+    ``now``: seconds since the epoch, a number or a callable; also an attribute that may be set.
+    ``chance``: a callable for random numbers in [0, 1), for ``prob``; by default a generator of fixed seed.
+    ``files``: path -> text of the command files that ``ipfw /path`` finds.  ``fibs``: number of routing tables.
+    """
+
+    def __init__(
+        self,
+        profile: str | Switches = "freebsd-10",
+        surroundings: Surroundings | None = None,
+        *,
+        default: str = "deny",
+        now: float | Callable[[], float] = 0.0,
+        chance: Callable[[], float] | None = None,
+        files: Mapping[str, str] | None = None,
+        fibs: int = 1,
+    ) -> None:
+        if isinstance(profile, str) and profile not in PROFILES:
+            raise ValueError(f"{profile=} is none of {', '.join(PROFILES)}")
+        if default not in ("deny", "allow"):
+            raise ValueError(f"{default=} is neither deny nor allow")
+        self.switches = PROFILES[profile] if isinstance(profile, str) else profile
+        self.world = World(surroundings or NOWHERE, chance or random.Random(0).random)
+        self.chain = Chain(Action(default))
+        self._now: float | Callable[[], float] = now
+        self.states = StateTable(self.time, Lifetimes())
+        self.engine = Engine(self.world, self.states, self.switches, self.time)
+        self.files: Mapping[str, str] = files or {}
+        self.fibs = fibs
+        self.verbose_limit = 0
+        """``net.inet.ip.fw.verbose_limit``: what ``log`` without ``logamount`` means, 0 for no limit (E-42)."""
+        self.variables = {"firewall": True, "one_pass": True, "debug": False, "verbose": True, "dyn_keepalive": True}
+        """What ``enable`` and ``disable`` switch.  ``verbose`` is on from the start, so that log lines are seen."""
+
+    # Time
+
+    @property
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return self.time()
+
+    @now.setter
+    def now(self, now: float | Callable[[], float]) -> None:
+        self._now = now
+
+    def time(self) -> float:
+        """The same, as a callable."""
+        now = self._now
+        return now() if callable(now) else now
+
+    # Commands
+
+    def run(self, command: str | Sequence[str]) -> str:
+        """Run a command and give back its standard output.
+
+        A text is split as the shell would split it; a leading word ``ipfw`` is dropped.  Raises CommandError, with the
+        tool's own text, for every exit status but 0.
+        """
+        result = self.execute(command)
+        if result.status:
+            raise CommandError(result.stderr, result.status, result.stdout)
+        return result.stdout
+
+    def execute(self, command: str | Sequence[str]) -> Result:
+        """Run a command; the same as :meth:`run`, but a failure is a result, too."""
+        words = shlex.split(command) if isinstance(command, str) else list(command)
+        if words[:1] == ["ipfw"]:
+            words = words[1:]
+        session = Session()
+        run_command(self, words, session)
+        return Result("".join(session.stdout), "".join(session.stderr), session.status)
+
+    def run_file(self, text: str, name: str = "/dev/stdin") -> str:
+        """Run a text of commands, one a line, as ``ipfw NAME`` would run the file."""
+        files = self.files
+        self.files = {name: text}
+        try:
+            return self.run([name])
+        finally:
+            self.files = files
+
+    # What commands do
+
+    def add(self, rule: Rule) -> Entry:
+        """Put a rule into the list; number 0 becomes the next free one."""
+        return self.chain.add(rule)
+
+    def remove(self, doomed: Callable[[Entry], bool]) -> int:
+        """Take rules out of the list, with their dynamic state (D-7); how many there were."""
+        gone = self.chain.remove(doomed)
+        for entry in gone:
+            self.states.forget(entry)
+        return len(gone)
+
+    def set_variable(self, name: str, value: bool) -> None:
+        """``enable`` or ``disable``."""
+        self.variables[name] = value
+        self.engine.verbose = self.variables["verbose"]
+
+    # The list
+
+    def __iter__(self) -> Iterator[Rule]:
+        """The rules in order, 65535 last."""
+        return (entry.rule for entry in self.chain)
+
+    def __len__(self) -> int:
+        return len(self.chain)
+
+    @property
+    def counters(self) -> Iterable[Counters]:
+        """Number, packets and octets of every rule, in order."""
+        return [Counters(entry.rule.number, entry.packets, entry.octets) for entry in self.chain]
+
+    # Packets
+
+    def evaluate(
+        self,
+        fields: Fields,
+        start_after: int = 0,
+        *,
+        resume: Resume | None = None,
+        calls: tuple[int, ...] = (),
+    ) -> Verdict:
+        """One pass of a datagram through the list.
+
+        It is ``in`` as long as no interface to leave by is chosen, and came from a divert socket if
+        ``fields.reinjected`` says so.  ``start_after``: the tag of such a datagram; the search begins at the first rule
+        with a greater number (X-1).  ``resume``: of an earlier verdict, to go on with the original of ``tee``, or with
+        the datagram that ``reass`` made, at the next rule in list order (X-10).  ``calls``: of the verdict of the
+        datagram's earlier pass in the same host (E-34).
+        """
+        if self.chain.changed:
+            self.engine.rebuild(self.chain, self.chain.disabled)
+            self.chain.changed = False
+        if not self.variables["firewall"]:
+            return _SWITCHED_OFF
+        return self.engine.search(fields, start_after, resume, calls)

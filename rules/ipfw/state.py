@@ -1,0 +1,278 @@
+"""Dynamic state: what ``keep-state`` and ``limit`` remember about flows.
+
+Sources: ipfw(8), STATEFUL FIREWALL; statements D-1 to D-10 of the behavioural notes.
+
+A flow is the protocol, both addresses and both ports (0 for everything but TCP and UDP with a transport header), and is
+the same flow in the other direction.  Flows live in hash buckets, the last one used in front, which is the order that
+``-d`` lists them in.  ``limit`` counts the flows of a *parent* entry, whose key has zeros for the parts not counted.
+Time is in seconds and handed in; an entry is gone as soon as its time has come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from rules.fields import TCP, UDP, Fields
+
+__all__ = ["Direction", "Flow", "Kind", "Lifetimes", "State", "StateTable", "flow_of"]
+
+Flow = tuple[int, int, int, int, int]
+"""Protocol, source, destination, source port, destination port."""
+
+_FIN, _SYN, _RST = 1, 2, 4
+_BOTH_SYN = _SYN | _SYN << 8
+_BOTH_FIN = _FIN | _FIN << 8
+_OPEN = frozenset({_BOTH_SYN, _BOTH_SYN | _FIN, _BOTH_SYN | _FIN << 8})
+_ENTRY_OCTETS, _HEADER_OCTETS = 128, 16
+
+
+class Kind(Enum):
+    """What an entry is, in the word of the listing."""
+
+    STATE = "STATE"
+    LIMIT = "LIMIT"
+    PARENT = "PARENT"
+
+
+class Direction(Enum):
+    """Whether a packet goes the way of the one that made the state."""
+
+    FORWARD = "forward"
+    REVERSE = "reverse"
+
+
+@dataclass(slots=True)
+class Lifetimes:
+    """Seconds, and sizes, as the ``net.inet.ip.fw.dyn_*`` variables have them (D-4)."""
+
+    ack: int = 300
+    syn: int = 20
+    fin: int = 1
+    rst: int = 1
+    udp: int = 10
+    short: int = 5
+    keepalive_period: int = 5
+    keepalive_interval: int = 20
+    buckets: int = 256
+    maximum: int = 4096
+
+
+class State:
+    """One entry; ``owner`` is the listed rule it belongs to."""
+
+    __slots__ = (
+        "acked",
+        "acks",
+        "children",
+        "expires",
+        "flags",
+        "flow",
+        "kind",
+        "octets",
+        "owner",
+        "packets",
+        "parent",
+    )
+
+    def __init__(self, kind: Kind, flow: Flow, owner: Any, expires: float, parent: State | None = None) -> None:
+        self.kind = kind
+        self.flow = flow
+        self.owner = owner
+        self.expires = expires
+        self.parent = parent
+        self.children = 0
+        self.packets = 0
+        self.octets = 0
+        self.flags = 0
+        """TCP flags seen: forward in the low octet, reverse in the next."""
+        self.acks = {Direction.FORWARD: 0, Direction.REVERSE: 0}
+        self.acked: set[Direction] = set()
+        """Directions whose acknowledgment moved since the lifetime was last renewed."""
+
+
+def flow_of(fields: Fields) -> Flow:
+    """The flow of a datagram, in its own direction."""
+    return (
+        fields.protocol,
+        fields.source,
+        fields.destination,
+        fields.source_port or 0,
+        fields.destination_port or 0,
+    )
+
+
+def _reverse(flow: Flow) -> Flow:
+    protocol, source, destination, source_port, destination_port = flow
+    return (protocol, destination, source, destination_port, source_port)
+
+
+class StateTable:
+    """All dynamic entries of a rule set."""
+
+    def __init__(self, now: Callable[[], float], lifetimes: Lifetimes | None = None) -> None:
+        self.lifetimes = lifetimes or Lifetimes()
+        self._now = now
+        self._flows: dict[Flow, State] = {}
+        self._parents: dict[tuple[int, Flow], State] = {}
+        self._buckets: dict[int, list[State]] = {}
+        self._checked = float("-inf")
+
+    def __len__(self) -> int:
+        return len(self._flows) + len(self._parents)
+
+    @property
+    def octets(self) -> int:
+        """Size that the header of a listing gives for the entries (L-17)."""
+        return _HEADER_OCTETS + _ENTRY_OCTETS * len(self) if len(self) else 0
+
+    def __iter__(self) -> Iterator[State]:
+        """All entries in the order of the listing."""
+        self.expire()
+        return iter([state for bucket in sorted(self._buckets) for state in self._buckets[bucket]])
+
+    # Looking up
+
+    def lookup(self, fields: Fields) -> tuple[State, Direction] | None:
+        """The entry of a datagram's flow, its lifetime renewed; None if there is none."""
+        self.expire()
+        if not self._flows:
+            return None
+        flow = flow_of(fields)
+        state = self._flows.get(flow)
+        direction = Direction.FORWARD
+        if state is None:
+            state = self._flows.get(_reverse(flow))
+            direction = Direction.REVERSE
+            if state is None:
+                return None
+        self._to_front(state)
+        self._renew(state, direction, fields.tcp_flags, fields.tcp_acknowledgment)
+        return state, direction
+
+    def _renew(self, state: State, direction: Direction, flags: int | None, ack: int | None) -> None:
+        lifetimes, now = self.lifetimes, self._now()
+        match state.flow[0]:
+            case 6:
+                lifetime = self._tcp_lifetime(state, direction, flags or 0, ack)
+                if lifetime is not None:
+                    state.expires = now + lifetime
+            case 17:
+                state.expires = now + lifetimes.udp
+            case _:
+                state.expires = now + lifetimes.short
+
+    def _tcp_lifetime(self, state: State, direction: Direction, flags: int, ack: int | None) -> int | None:
+        """Seconds to live from now, None for no change (D-5)."""
+        lifetimes = self.lifetimes
+        flags &= _FIN | _SYN | _RST
+        state.flags |= flags if direction is Direction.FORWARD else flags << 8
+        if state.flags == _SYN:
+            return lifetimes.syn
+        if state.flags in _OPEN:
+            if ack is None:
+                return None
+            before = state.acks[direction]
+            if before == 0 or (ack - before) & 0x80000000 == 0:
+                state.acks[direction] = ack
+                state.acked.add(direction)
+            if len(state.acked) < 2:
+                return None
+            state.acked.clear()
+            return lifetimes.ack
+        closed = lifetimes.fin if state.flags == _BOTH_SYN | _BOTH_FIN else lifetimes.rst
+        return min(closed, lifetimes.keepalive_period - 1)
+
+    # Installing
+
+    def install(self, owner: Any, fields: Fields, mask: int, count: int) -> bool:
+        """Remember a datagram's flow for a rule; False if its ``limit`` is reached or the table is full.
+
+        ``mask``: parts of the flow that are counted (source address 1, source port 2, destination address 4,
+        destination port 8), 0 for ``keep-state``.
+        """
+        flow = flow_of(fields)
+        found = self._flows.get(flow)
+        if found is not None or _reverse(flow) in self._flows:
+            known = found or self._flows[_reverse(flow)]
+            self._to_front(known)
+            direction = Direction.FORWARD if found else Direction.REVERSE
+            self._renew(known, direction, fields.tcp_flags, None)
+            return True
+        parent = None
+        if mask:
+            parent = self._parent(owner, flow, mask)
+            if parent is None or parent.children >= count:
+                return False
+        if len(self) >= self.lifetimes.maximum:
+            return False
+        kind = Kind.STATE if parent is None else Kind.LIMIT
+        state = State(kind, flow, owner, self._now() + self.lifetimes.syn, parent)
+        if parent is not None:
+            parent.children += 1
+        self._flows[flow] = state
+        self._bucket(flow).insert(0, state)
+        self._renew(state, Direction.FORWARD, fields.tcp_flags, None)
+        return True
+
+    def _parent(self, owner: Any, flow: Flow, mask: int) -> State | None:
+        protocol, source, destination, source_port, destination_port = flow
+        key = (
+            protocol,
+            source if mask & 1 else 0,
+            destination if mask & 4 else 0,
+            source_port if mask & 2 else 0,
+            destination_port if mask & 8 else 0,
+        )
+        parent = self._parents.get((id(owner), key))
+        if parent is not None:
+            parent.expires = self._now() + self.lifetimes.short
+            return parent
+        if len(self) >= self.lifetimes.maximum:
+            return None
+        parent = State(Kind.PARENT, key, owner, self._now() + self.lifetimes.syn)
+        self._parents[id(owner), key] = parent
+        self._bucket(key).insert(0, parent)
+        return parent
+
+    def _bucket(self, flow: Flow) -> list[State]:
+        _, source, destination, source_port, destination_port = flow
+        number = (source ^ destination ^ source_port ^ destination_port) & self.lifetimes.buckets - 1
+        return self._buckets.setdefault(number, [])
+
+    def _to_front(self, state: State) -> None:
+        bucket = self._bucket(state.flow)
+        if bucket[0] is not state:
+            bucket.remove(state)
+            bucket.insert(0, state)
+
+    # Removing
+
+    def expire(self) -> None:
+        """Remove the entries whose time has come; a parent only when no flow of it is left."""
+        now = self._now()
+        if now == self._checked:
+            return
+        self._checked = now
+        self._remove([state for state in self._flows.values() if state.expires <= now])
+        self._remove([parent for parent in self._parents.values() if parent.expires <= now and not parent.children])
+
+    def forget(self, owner: Any) -> None:
+        """Remove the entries of a rule that is deleted (D-7)."""
+        self._remove([state for state in self._flows.values() if state.owner is owner])
+        self._remove([parent for parent in self._parents.values() if parent.owner is owner])
+
+    def _remove(self, states: list[State]) -> None:
+        for state in states:
+            self._bucket(state.flow).remove(state)
+            if state.kind is Kind.PARENT:
+                del self._parents[id(state.owner), state.flow]
+            else:
+                del self._flows[state.flow]
+                if state.parent is not None:
+                    state.parent.children -= 1
+
+
+assert (TCP, UDP) == (6, 17)  # the patterns of _renew

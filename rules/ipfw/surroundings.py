@@ -1,0 +1,92 @@
+"""What rules may ask about the host they stand on: its addresses, its routes, who owns a socket.
+
+The engine knows only :class:`Surroundings`; a router answers from its own tables.  :class:`Host` is a plain value with
+the same answers, for rules that are tried without a router.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from ipaddress import IPv4Interface, IPv4Network
+from typing import NamedTuple, Protocol
+
+from rules.fields import Fields
+
+__all__ = ["NOWHERE", "Host", "Owner", "Route", "Surroundings"]
+
+
+class Route(NamedTuple):
+    """The route a lookup found: the interface it leaves by, and of what kind it is."""
+
+    interface: str
+    is_default: bool = False
+    is_connected: bool = False
+    is_reject: bool = False
+
+
+class Owner(NamedTuple):
+    """Whose socket a packet belongs to, for ``uid`` and ``gid``."""
+
+    uid: int
+    gid: int
+
+
+class Surroundings(Protocol):
+    """Questions about the host, all of them asked anew for every packet."""
+
+    def is_local(self, address: int) -> bool:
+        """Is it configured on any interface? (``me``, E-14)"""
+
+    def has_address(self, interface: str, address: int) -> bool:
+        """Is it configured on this interface? (``recv``/``xmit``/``via`` ADDRESS, E-18)"""
+
+    def route(self, address: int) -> Route | None:
+        """The route to it, None if there is none. (``verrevpath`` and its like, E-22)"""
+
+    def owner(self, fields: Fields) -> Owner | None:
+        """The local socket that the packet belongs to. (``uid``, ``gid``, E-23)"""
+
+
+class Host:
+    """A host of fixed addresses and routes, without sockets.
+
+    ``interfaces``: name -> ``"address/length"``; ``routes``: (``"prefix/length"``, interface).  Every route but the
+    default one counts as directly connected; without ``routes``, the networks of the interfaces are the routes.
+    """
+
+    def __init__(
+        self, interfaces: Mapping[str, str] | None = None, routes: Iterable[tuple[str, str]] | None = None
+    ) -> None:
+        own = {name: IPv4Interface(address) for name, address in (interfaces or {}).items()}
+        self._addresses = {name: int(interface.ip) for name, interface in own.items()}
+        self._local = frozenset(self._addresses.values())
+        if routes is None:
+            routes = [(str(interface.network), name) for name, interface in own.items()]
+        prefixes = [(IPv4Network(prefix), interface) for prefix, interface in routes]
+        self._routes = [
+            (int(prefix.netmask), int(prefix.network_address), self._route_of(prefix, interface))
+            for prefix, interface in sorted(prefixes, key=lambda route: -route[0].prefixlen)
+        ]
+
+    @staticmethod
+    def _route_of(prefix: IPv4Network, interface: str) -> Route:
+        return Route(interface, is_default=prefix.prefixlen == 0, is_connected=prefix.prefixlen > 0)
+
+    def is_local(self, address: int) -> bool:
+        return address in self._local
+
+    def has_address(self, interface: str, address: int) -> bool:
+        return self._addresses.get(interface) == address
+
+    def route(self, address: int) -> Route | None:
+        for mask, network, route in self._routes:
+            if address & mask == network:
+                return route
+        return None
+
+    def owner(self, fields: Fields) -> Owner | None:
+        return None
+
+
+NOWHERE = Host()
+"""No address, no route."""

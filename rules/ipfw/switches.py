@@ -1,0 +1,127 @@
+"""Every behaviour in which the systems' ipfw differ, a named switch with its source; a system = one value.
+
+Statement names (``T-2``, ``M-2a`` ...) are those of the project's behavioural notes on BSD; the systems are FreeBSD 4
+(ipfw2 grammar), 10 (to which the executed head of October 2014 belongs), 11, 13, 14 and DragonFly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+__all__ = ["PROFILES", "Switches"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Switches:
+    """One system's ipfw; the defaults are those of FreeBSD 10."""
+
+    tee_original: str = "next rule"
+    """What becomes of the packet whose copy went to the socket: ``"next rule"`` goes on behind the tee rule in list
+    order (T-3, FreeBSD 8 and later), ``"accepted"`` ends the search (T-2, FreeBSD 4 and DragonFly)."""
+
+    tag_beyond_list: str = "default rule"
+    """A re-entry tag of 65535 or more: ``"default rule"`` (X-3, FreeBSD 8 and later) or ``"drop"``."""
+
+    offset_one_is_bogus: bool = False
+    """A TCP fragment with offset 1 (octet 8) is dropped before any rule (F-13 as seen on FreeBSD 13)."""
+
+    missing_words: frozenset[str] = frozenset()
+    """Actions, parameters and options that this system's tool does not know (11.1, G-35, DF-6)."""
+
+    deprecates_abbreviations: bool = True
+    """An abbreviated keyword works, but a line on standard error says so (G-7)."""
+
+    needs_body_words: bool = True
+    """``ipfw add allow`` alone is refused: missing protocol (M-1)."""
+
+    c_notation_ports: bool = False
+    """Divert ports in C notation up to 65535, everything else is a service name (M-2a, FreeBSD 4 and DragonFly)."""
+
+    add_call: str = "IP_FW_XADD"
+    """Name of the socket option in ``getsockopt(...): Invalid argument`` when the kernel refuses a rule (M-1)."""
+
+    delete_absent: str = "rule {number} not found"
+    """What ``delete`` says of a rule that does not exist (M-1); ``{number}`` stands for the number."""
+
+    delete_absent_status: int = 69
+    """Exit status of that ``delete``: 69, or 0 (seen on FreeBSD 13)."""
+
+    delete_ranges: bool = False
+    """``delete 100-200`` deletes the range (G-21); elsewhere only the number before the dash counts."""
+
+    zero_absent_on_stdout: bool = True
+    """``zero`` of an absent rule prints ``Entry N not found`` on standard output (M-1); elsewhere an error line."""
+
+    rule_move_octet: bool = True
+    """``set move rule N`` keeps only the low eight bits of N (the tool holds it in one octet)."""
+
+    dst_port_word: bool = True
+    """Destination ports are listed behind the word ``dst-port`` (L-4; bare as seen on FreeBSD 13)."""
+
+    reject_word: str = "reject"
+    """How ``unreach host`` is listed (L-2, L-16)."""
+
+    fragment_word: str = "frag"
+    """How the option ``frag`` is listed: ``frag``, or ``frag offset`` (seen on FreeBSD 13)."""
+
+    state_names: bool = False
+    """Dynamic state is named in listings: ``keep-state :default``, ``check-state :default`` (L-12)."""
+
+    dynamic_header_sizes: bool = True
+    """``## Dynamic rules (N SIZE):`` rather than ``## Dynamic rules (N):`` (L-17)."""
+
+    dynamic_always_counts: bool = False
+    """Entries of ``-d`` carry counters and lifetime even without ``-a`` (L-17, as read in FreeBSD 4 and DragonFly)."""
+
+    blank_after_time: bool = False
+    """A blank follows the last-match time of ``-t`` (L-1, FreeBSD 4 and DragonFly)."""
+
+    table_names: bool = True
+    """Tables may have names besides numbers (FreeBSD 11 and later, and the executed head of 2014)."""
+
+    forwards_ports_once: bool = True
+    """A reply that meets the state of a ``fwd`` rule is accepted, not forwarded (dynamic lookup, reverse direction)."""
+
+
+_ACTIONS_SINCE_5 = {"call", "return", "reass", "setfib", "setdscp", "nat", "tag", "untag", "reset6", "unreach6"}
+_DIVERTED = {"diverted", "diverted-loopback", "diverted-output"}
+_FAMILIES = {"ip4", "ip6", "ipv4", "ipv6"}
+_OPTIONS_SINCE_5 = {"tagged", "lookup", "dscp", "fib", "jail", "sockarg", "antispoof", "tcpdatalen"}
+_SINCE_FREEBSD_5 = frozenset(_ACTIONS_SINCE_5 | _DIVERTED | _FAMILIES | _OPTIONS_SINCE_5)
+
+_FREEBSD_10 = Switches()
+_FREEBSD_11 = replace(_FREEBSD_10, rule_move_octet=False)
+_FREEBSD_13 = replace(
+    _FREEBSD_11,
+    offset_one_is_bogus=True,
+    delete_absent_status=0,
+    delete_ranges=True,
+    dst_port_word=False,
+    fragment_word="frag offset",
+    state_names=True,
+)
+_FREEBSD_4 = Switches(
+    tee_original="accepted",
+    tag_beyond_list="drop",
+    missing_words=_SINCE_FREEBSD_5 | {"versrcreach", "//"},
+    deprecates_abbreviations=False,
+    c_notation_ports=True,
+    add_call="IP_FW_ADD",
+    delete_absent="rule {number}: setsockopt(IP_FW_DEL): Invalid argument",
+    zero_absent_on_stdout=False,
+    rule_move_octet=False,
+    dynamic_header_sizes=False,
+    dynamic_always_counts=True,
+    blank_after_time=True,
+    table_names=False,
+)
+
+PROFILES: dict[str, Switches] = {
+    "freebsd-4": _FREEBSD_4,
+    "freebsd-10": _FREEBSD_10,
+    "freebsd-11": _FREEBSD_11,
+    "freebsd-13": _FREEBSD_13,
+    "freebsd-14": _FREEBSD_13,
+    "dragonfly": replace(_FREEBSD_4, missing_words=_SINCE_FREEBSD_5 | {"//", "verrevpath", "versrcreach", "bridged"}),
+}
+"""The switches by name of the system."""

@@ -1,0 +1,90 @@
+"""What became of one datagram in one search of the rule list."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from rules.ipfw.rule import Action
+
+__all__ = ["Resume", "Verdict"]
+
+
+class Resume(NamedTuple):
+    """Where and how a search goes on behind a rule that did not end it (X-10)."""
+
+    number: int
+    serial: int
+    tos: int | None
+    tags: frozenset[int] | None
+    fib: int
+    calls: tuple[int, ...]
+
+
+class Verdict:
+    """The end of a search.
+
+    ``action``: ALLOW, DENY, DIVERT, TEE, FWD, UNREACH, RESET or REASS.
+    ``rule``: number of the rule that decided; None for a transport header that is too short (F-13) or, where the system
+    drops those, a re-entry tag beyond the list (X-3).
+    ``port``: of ``divert`` and ``tee``.  ``code``: of ``unreach``, ``reject`` being 1.  ``next_hop``: of ``fwd``,
+    (address, port or 0).
+    ``replies``: whether UNREACH and RESET really send something (E-30).
+    ``counted``, ``counted_at``: numbers and positions in the whole list of the rules whose counters went up, in order.
+    ``tags``, ``fib``: what the packet carries now.  ``tos``: its new type of service, None if it did not change.
+    ``calls``: the stack of ``call``, which travels with the packet (E-34).
+    ``log``: lines for the log (E-41).
+    ``resume``: how to go on behind this rule, for TEE and REASS; None for a TEE whose original is accepted (T-2).
+    """
+
+    __slots__ = (
+        "action",
+        "calls",
+        "code",
+        "counted",
+        "counted_at",
+        "fib",
+        "log",
+        "next_hop",
+        "port",
+        "replies",
+        "resume",
+        "rule",
+        "tags",
+        "tos",
+    )
+
+    def __init__(
+        self,
+        action: Action,
+        rule: int | None,
+        *,
+        port: int = 0,
+        code: int = 0,
+        next_hop: tuple[int, int] | None = None,
+        replies: bool = False,
+        counted: tuple[int, ...] = (),
+        counted_at: tuple[int, ...] = (),
+        tags: frozenset[int] = frozenset(),
+        tos: int | None = None,
+        fib: int = 0,
+        calls: tuple[int, ...] = (),
+        log: tuple[str, ...] = (),
+        resume: Resume | None = None,
+    ) -> None:
+        self.action = action
+        self.rule = rule
+        self.port = port
+        self.code = code
+        self.next_hop = next_hop
+        self.replies = replies
+        self.counted = counted
+        self.counted_at = counted_at
+        self.tags = tags
+        self.tos = tos
+        self.fib = fib
+        self.calls = calls
+        self.log = log
+        self.resume = resume
+
+    def __repr__(self) -> str:
+        return f"<Verdict {self.action.value} by rule {self.rule}, counted {self.counted}>"

@@ -1,0 +1,42 @@
+"""What questions and actions reach for beyond the datagram: host, tables, chance, and the registers of one search."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from rules.ipfw.surroundings import Surroundings
+from rules.ipfw.tables import Table
+
+if TYPE_CHECKING:
+    from rules.fields import Fields
+
+__all__ = ["Test", "TransportCutShortError", "World"]
+
+Test = Callable[["Fields"], bool]
+"""A question made ready: asked about one datagram, it answers."""
+
+
+class TransportCutShortError(Exception):
+    """The datagram ends before the transport header that a question needs; the search ends with a drop (F-13)."""
+
+
+class World:
+    """The host, the lookup tables and the registers that live as long as one search."""
+
+    __slots__ = ("chance", "fib", "surroundings", "tablearg", "tables")
+
+    def __init__(self, surroundings: Surroundings, chance: Callable[[], float]) -> None:
+        self.surroundings = surroundings
+        self.tables: dict[str, Table] = {}
+        """Lookup tables by name; a table comes into being when something first names it."""
+        self.chance = chance
+        """A random number in [0, 1), for ``prob``."""
+        self.tablearg = 0
+        """Value of the last table entry that matched in this search."""
+        self.fib = 0
+        """The routing table that ``setfib`` chose in this search."""
+
+    def table(self, name: str) -> Table:
+        """The table of this name, made if there is none."""
+        return self.tables.setdefault(name, Table())
