@@ -74,7 +74,7 @@ class Router:
 
     def _build_bsd(self, profile: BsdProfile) -> None:
         self.rules = ipfw.RuleSet(
-            switches=profile.rules,
+            profile.rules,
             surroundings=RouterSurroundings(self.node),
             default="allow" if profile.default_accept else "deny",
             now=self.node.clock.now,
