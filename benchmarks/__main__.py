@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
+from itertools import groupby
 
 from rich.console import Console
 from rich.table import Table
@@ -45,14 +46,16 @@ def main() -> int:
 
 def _show(rows: list[Row]) -> None:
     table = Table(title="Speed against a yardstick measured in the same rounds (medians)", title_justify="left")
-    table.add_column("subject")
-    table.add_column("measured")
-    table.add_column("yardstick")
-    for title in ("speed", "yardstick's", "ratio"):
-        table.add_column(title, justify="right", no_wrap=True)
-    for row in rows:
-        figures = (f"{number:,.0f} {row.unit}" for number in (row.figure, row.yardstick_figure))
-        table.add_row(row.subject, row.contestant, row.yardstick, *figures, f"{row.ratio:.2f}")
+    table.add_column("")
+    table.add_column("speed", justify="right", no_wrap=True)
+    table.add_column("ratio", justify="right", no_wrap=True)
+    for (subject, yardstick), group in groupby(rows, key=lambda row: (row.subject, row.yardstick)):
+        members = list(group)
+        first = members[0]
+        table.add_section()
+        table.add_row(f"[bold]{subject}[/]: {yardstick}", f"{first.yardstick_figure:,.0f} {first.unit}", "1")
+        for row in members:
+            table.add_row(f"  {row.contestant}", f"{row.figure:,.0f} {row.unit}", f"{row.ratio:.2f}")
     Console().print(table)
 
 

@@ -21,7 +21,10 @@ from simulator.live.simulated import MemoryBench
 __all__ = ["demo"]
 
 _STYLES = {"demo": "bold", "router": "cyan", "program": "yellow", "ping": "green"}
+_SPEAKER = 7
+"""Columns for who speaks."""
 _INTERRUPTED = 128
+"""A shell's exit status for a signal is its number and this."""
 
 
 @click.command()
@@ -41,7 +44,7 @@ def demo(chain: str, count: int, mode: str, as_json: bool) -> None:
     The hosts live in network namespaces of their own, so this machine's network is not touched, and nothing is left of
     them afterwards. Exit status 0 when the three phases come out as the semantics of divert sockets promise, else 1.
     """
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False)
     with _ending_by_signal():
         bench = _bench(mode)
         with nullcontext(bench) if isinstance(bench, MemoryBench) else bench:
@@ -90,14 +93,22 @@ def _introduce(console: Console, bench: Bench) -> None:
         what = f"real network stacks in namespaces, TUN devices between them and the router ({bench.privilege})"
     else:
         what = "simulated hosts and memory links"
-    console.print(Text(f"{picture()}\n{what}"))
+    console.print(Text(f"{picture()}\n{what}"), soft_wrap=True)
 
 
 def _say(console: Console, who: str, line: str) -> None:
+    text = Text(line, _STYLES[who])
     if who == "demo":
-        console.print(Text(line, _STYLES[who]))
+        console.print(text)
+    elif console.is_terminal:
+        # A line that is too long for the terminal goes on in its own column.
+        row = Table.grid(padding=(0, 1))
+        row.add_column(width=_SPEAKER)
+        row.add_column()
+        row.add_row(who, text)
+        console.print(row)
     else:
-        console.print(Text(f"  {who:<12}{line}", _STYLES[who]))
+        console.print(Text(f"{who:<{_SPEAKER}} ") + text, soft_wrap=True)
 
 
 def _summarize(console: Console, outcomes: list[Outcome]) -> None:

@@ -189,7 +189,8 @@ def _play(bench: Bench, router: Router, phase: Phase, count: int, say: Say) -> O
 def _tell(event: Event, say: Say) -> None:
     # The hosts' kernels speak IPv6 of their own accord; the router counts that and leaves it alone.
     if event.octets is None or event.octets[:1] < b"\x60":
-        say("router", str(event))
+        _, _, line = str(event).strip().partition(" ")  # without the time, which ping shows well enough
+        say("router", line.strip())
 
 
 def picture() -> str:

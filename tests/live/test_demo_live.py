@@ -92,12 +92,15 @@ def test_it_ends_at_once_and_cleanly(privilege: str, number: signal.Signals, sta
         for line in process.stdout:
             if "bytes from" in line:
                 break
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        assert len(children) == (2 if mode == "tun" else 0)
         process.send_signal(number)
         sent = time.monotonic()
         process.stdout.read()
         assert process.stderr.read() == ""
         assert process.wait(timeout=5) == status
         assert time.monotonic() - sent < 3
+        assert not any(Path(f"/proc/{child}").exists() for child in children)
 
 
 def test_doctor_finds_everything_where_the_demo_runs(privilege: str) -> None:
