@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from rules.fields import Fields
+from rules.ipchains.questions import header_questions, interfaces
 from rules.ipchains.rule import ALL_PORTS, Action, Flag, Inverse, Rule, SpecialTarget
 from rules.ipchains.switches import Switches
 from rules.ipchains.verdict import Verdict
@@ -26,7 +27,6 @@ BUILT_IN = ("input", "forward", "output")
 
 _POLICIES = {Action.ACCEPT, Action.DENY, Action.REJECT}
 _ALL_FLAGS = 0x3F
-_ALL_INVERSE = 0xFF
 
 
 def refused(number: int) -> OSError:
@@ -84,8 +84,8 @@ class Entry:
         self.number = 0
         self.label = ""
         self.admits = _interface_test(rule)
-        questions = rule.header_questions(syn_test_spares_others=switches.syn_test_spares_others)
-        self.tests = tuple(question.test for question in questions)
+        asked = header_questions(rule, syn_test_spares_others=switches.syn_test_spares_others)
+        self.tests = tuple(question.test for question in asked)
         special = special_target(rule, switches)
         self.action = special.value if special is not None else None
         self.returns = special is SpecialTarget.RETURN
@@ -106,9 +106,8 @@ class Entry:
 
 
 def _interface_test(rule: Rule) -> Callable[[str], Any] | None:
-    interfaces = rule.interfaces()
     inverted = Inverse.INTERFACE in rule.inverse
-    match interfaces:
+    match interfaces(rule):
         case None:
             return None
         case InterfaceName(name):
@@ -232,12 +231,10 @@ class Chains(Mapping[str, Chain]):
 
     def _entry(self, rule: Rule) -> Entry:
         """What the kernel makes of a rule: EINVAL for a bad one, ENOENT for an unknown target (linux.md F5, F15)."""
-        if rule.flags & ~_ALL_FLAGS or rule.inverse & ~_ALL_INVERSE:
+        if rule.flags & ~_ALL_FLAGS:
             raise refused(errno.EINVAL)
         if (rule.source_ports != ALL_PORTS or rule.destination_ports != ALL_PORTS) and not rule.has_ports:
             raise refused(errno.EINVAL)
-        if not rule.interface and Flag.WILDCARD not in rule.flags:
-            rule = replace(rule, flags=rule.flags | Flag.WILDCARD)
         branch = None
         if rule.target and special_target(rule, self.switches) is None:
             branch = self.named(rule.target)

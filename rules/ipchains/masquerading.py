@@ -37,7 +37,7 @@ class Masquerading(Protocol):
 
     def entries(self) -> Iterable[MasqueradeEntry]: ...
 
-    def set_timeouts(self, tcp: int, tcp_fin: int, udp: int) -> None:
+    def set_timeouts(self, tcp: float, tcp_fin: float, udp: float) -> None:
         """Seconds; 0 keeps what was."""
 
 
@@ -47,7 +47,7 @@ class NoMasquerading:
     def entries(self) -> Iterable[MasqueradeEntry]:
         return ()
 
-    def set_timeouts(self, tcp: int, tcp_fin: int, udp: int) -> None:
+    def set_timeouts(self, tcp: float, tcp_fin: float, udp: float) -> None:
         """There is nothing whose time could run out."""
 
 

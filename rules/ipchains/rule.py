@@ -1,7 +1,8 @@
-"""A rule of Linux 2.2 as a value: what ``struct ip_fw`` holds, and the questions it comes to.
+"""A rule of Linux 2.2 as a value: what ``struct ip_fw`` holds, and how it is said to ipchains.
 
-Source: linux.md F15-F25, F37; names follow ipchains(8).  A :class:`Rule` says nothing about where it stands or what it
-has counted; that is :class:`rules.ipchains.chains.Entry`.
+Source: linux.md F5-F7, F15, F16, U6; names follow ipchains(8).  A :class:`Rule` says nothing about where it stands or
+what it has counted; that is :class:`rules.ipchains.chains.Entry`.  What it asks is in
+:mod:`rules.ipchains.questions`.
 """
 
 from __future__ import annotations
@@ -9,30 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, IntFlag
 
+from rules.addresses import dotted, prefix_length
 from rules.fields import ICMP, TCP, UDP
-from rules.predicates import (
-    AnyOf,
-    Destination,
-    DestinationPort,
-    IcmpCode,
-    IcmpType,
-    InterfaceName,
-    InterfacePrefix,
-    LaterFragment,
-    Not,
-    Predicate,
-    ProtocolIs,
-    Ranges,
-    Source,
-    SourcePort,
-    TcpFlags,
-    Via,
-)
 
 __all__ = ["ALL_PORTS", "Action", "Flag", "Inverse", "Rule", "SpecialTarget"]
 
 ALL_PORTS = (0, 0xFFFF)
-_SYN, _RST, _ACK = 0x02, 0x04, 0x10
+
+_PROTOCOLS = {TCP: "tcp", UDP: "udp", ICMP: "icmp"}
 
 
 class Action(Enum):
@@ -117,71 +102,86 @@ class Rule:
     output_size: int = 0
     """Octets of a netlink copy at most; meant only with :attr:`Flag.NETLINK`."""
 
-    def questions(self, *, syn_test_spares_others: bool = False) -> tuple[Predicate, ...]:
-        """What must all be answered yes by a packet *as the matcher sees it* (:func:`.engine.as_matched`).
-
-        The interface question is among them; an engine that is told the interface asks :meth:`interfaces` instead.
-        """
-        interfaces = self.interfaces()
-        asked: tuple[Predicate | None, ...] = (
-            None if interfaces is None else self._turned(Via(interfaces), Inverse.INTERFACE),
-            *self.header_questions(syn_test_spares_others=syn_test_spares_others),
-        )
-        return tuple(question for question in asked if question is not None)
-
-    def interfaces(self) -> InterfaceName | InterfacePrefix | None:
-        """The interfaces it names, inversion not counted; None when every one passes."""
-        if Flag.WILDCARD not in self.flags:
-            return InterfaceName(self.interface)
-        if not self.interface and Inverse.INTERFACE not in self.inverse:
-            return None
-        return InterfacePrefix(self.interface)
-
-    def header_questions(self, *, syn_test_spares_others: bool = False) -> tuple[Predicate, ...]:
-        """The questions about the packet itself, in the kernel's order (linux.md 2.2)."""
-        asked: list[Predicate] = []
-        if self.source_mask or self.source or Inverse.SOURCE in self.inverse:
-            asked.append(self._turned(Source(self.source, self.source_mask), Inverse.SOURCE))
-        if self.destination_mask or self.destination or Inverse.DESTINATION in self.inverse:
-            asked.append(self._turned(Destination(self.destination, self.destination_mask), Inverse.DESTINATION))
-        if Flag.FRAGMENT in self.flags:
-            asked.append(self._turned(LaterFragment(), Inverse.FRAGMENT))
-        if Flag.SYN in self.flags:
-            asked += self._syn_questions(syn_test_spares_others)
-        if self.protocol:
-            asked.append(self._turned(ProtocolIs(self.protocol), Inverse.PROTOCOL))
-            asked += self._port_questions()
-        return tuple(asked)
-
-    def _turned(self, question: Predicate, by: Inverse) -> Predicate:
-        return Not(question) if by in self.inverse else question
-
-    def _syn_questions(self, spares_others: bool) -> list[Predicate]:
-        """linux.md F22, F24, F45: a fragment never passes, not even ``! -y``."""
-        opening = self._turned(TcpFlags(present=_SYN, absent=_ACK | _RST), Inverse.SYN)
-        if spares_others:
-            return [AnyOf((Not(ProtocolIs(TCP)), opening))]
-        return [Not(LaterFragment()), opening]
-
-    def _port_questions(self) -> list[Predicate]:
-        """linux.md F22, F25, F37: a fragment passes the range 0-65535 and no other, inverted or not."""
-        asked: list[Predicate] = []
-        icmp = self.protocol == ICMP
-        for ports, inverse, question in (
-            (self.source_ports, Inverse.SOURCE_PORTS, IcmpType if icmp else SourcePort),
-            (self.destination_ports, Inverse.DESTINATION_PORTS, IcmpCode if icmp else DestinationPort),
-        ):
-            inverted = inverse in self.inverse
-            if ports == ALL_PORTS:
-                if inverted:
-                    asked.append(LaterFragment())
-            elif inverted:
-                asked += [Not(LaterFragment()), Not(question(Ranges((ports,))))]
-            else:
-                asked.append(question(Ranges((ports,))))
-        return asked
+    def __post_init__(self) -> None:
+        """No interface name is every interface, as the kernel has it (linux.md F15)."""
+        if not self.interface:
+            object.__setattr__(self, "flags", self.flags | Flag.WILDCARD)
 
     @property
     def has_ports(self) -> bool:
         """Whether its protocol, not inverted, is one whose ports the kernel lets it ask about (linux.md F15)."""
-        return self.protocol in (TCP, UDP, ICMP) and Inverse.PROTOCOL not in self.inverse
+        return self.protocol in _PROTOCOLS and Inverse.PROTOCOL not in self.inverse
+
+    # -- how it is said ------------------------------------------------------------------------------------------
+
+    def command(self, chain: str) -> str:
+        """The ipchains command that appends this rule; blanks in names are not quoted.
+
+        What the tool cannot say it refuses: TOS masks that change bit 0, a size of copies without copies.
+        """
+        return " ".join(("-A", chain, *self.words()))
+
+    def __str__(self) -> str:
+        return " ".join(self.words())
+
+    def words(self) -> tuple[str, ...]:
+        """The rule in options of ipchains, only those that say something."""
+        said: list[str] = []
+        if self.protocol:
+            said += ["-p", *self.bang(Inverse.PROTOCOL), _PROTOCOLS.get(self.protocol, str(self.protocol))]
+        for option, address, mask, inverse in (
+            ("-s", self.source, self.source_mask, Inverse.SOURCE),
+            ("-d", self.destination, self.destination_mask, Inverse.DESTINATION),
+        ):
+            if address or mask or inverse in self.inverse:
+                length = prefix_length(mask)
+                said += [option, *self.bang(inverse), f"{dotted(address)}/{dotted(mask) if length is None else length}"]
+        for option, (low, high), inverse in (
+            ("--sport", self.source_ports, Inverse.SOURCE_PORTS),
+            ("--dport", self.destination_ports, Inverse.DESTINATION_PORTS),
+        ):
+            if (low, high) != ALL_PORTS or inverse in self.inverse:
+                said += [option, *self.bang(inverse), str(low) if low == high else f"{low}:{high}"]
+        return (*said, *self.interface_words(), *self.flag_words(), *self.target_words(), *self.effect_words())
+
+    def bang(self, inverse: Inverse) -> tuple[str, ...]:
+        """``!`` if that question is turned round."""
+        return ("!",) if inverse in self.inverse else ()
+
+    def interface_words(self) -> tuple[str, ...]:
+        if not self.interface and Inverse.INTERFACE not in self.inverse:
+            return ()
+        wildcard = "+" if Flag.WILDCARD in self.flags else ""
+        return "-i", *self.bang(Inverse.INTERFACE), self.interface + wildcard
+
+    def flag_words(self) -> tuple[str, ...]:
+        said: tuple[str, ...] = ()
+        if Flag.SYN in self.flags:
+            said += (*self.bang(Inverse.SYN), "-y")
+        if Flag.FRAGMENT in self.flags:
+            said += (*self.bang(Inverse.FRAGMENT), "-f")
+        return said
+
+    def target_words(self) -> tuple[str, ...]:
+        """The target, with its port if it is one that has a port."""
+        if not self.target:
+            return ()
+        return ("-j", self.target, str(self.port)) if self.target in ("REDIRECT", "DIVERT") else ("-j", self.target)
+
+    def effect_words(self) -> tuple[str, ...]:
+        return (*self.log_words(), *self.tos_words(), *self.mark_words(), *self.copy_words())
+
+    def log_words(self) -> tuple[str, ...]:
+        return ("-l",) if Flag.LOG in self.flags else ()
+
+    def tos_words(self) -> tuple[str, ...]:
+        unchanged = (self.tos_and, self.tos_xor) == (0xFF, 0)
+        return () if unchanged else ("-t", f"0x{self.tos_and:02X}", f"0x{self.tos_xor:02X}")
+
+    def mark_words(self) -> tuple[str, ...]:
+        if Flag.MARK_ABSOLUTE in self.flags:
+            return "-m", str(self.mark)
+        return ("-m", f"+{self.mark}") if self.mark else ()
+
+    def copy_words(self) -> tuple[str, ...]:
+        return ("-o", str(self.output_size)) if Flag.NETLINK in self.flags else ()
