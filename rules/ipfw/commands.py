@@ -345,8 +345,10 @@ class _Command:
         time = "T" if "T" in options else "t" if "t" in options else None
         columns = Columns(counters=self.counters, sets="S" in options, time=time, expired="e" in options)
         entries = [entry for entry in rules.chain if self._in_set(entry)]
-        report = Report(self.style(), columns, rules.chain.disabled, entries, states)
         ranges = [self._range(word) for word in self.words.rest()]
+        low, high = min((low for low, _, _ in ranges), default=0), max((high for _, high, _ in ranges), default=0)
+        fetched = [entry for entry in entries if not high or low <= entry.rule.number <= high]
+        report = Report(self.style(), columns, rules.chain.disabled, fetched, states)
         if not ranges:
             for entry in entries:
                 self.session.print(report.line(entry))

@@ -251,13 +251,13 @@ class StateTable:
     # Removing
 
     def expire(self) -> None:
-        """Remove the entries whose time has come; a parent only when no flow of it is left."""
+        """Remove the entries whose time has come, and the parents that have no flow left."""
         now = self._now()
         if now == self._checked:
             return
         self._checked = now
         self._remove([state for state in self._flows.values() if state.expires <= now])
-        self._remove([parent for parent in self._parents.values() if parent.expires <= now and not parent.children])
+        self._remove([parent for parent in self._parents.values() if not parent.children])
 
     def forget(self, owner: Any) -> None:
         """Remove the entries of a rule that is deleted (D-7)."""
