@@ -11,7 +11,7 @@ import click
 
 __all__ = ["main"]
 
-_COMMANDS = ("demo", "doctor")
+_COMMANDS = ("conformance", "demo", "doctor")
 """Each is the click command of that name in the module of that name."""
 
 

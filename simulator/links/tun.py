@@ -20,7 +20,12 @@ _INSTALL = "pip install 'divertsim[lab]'"
 
 
 class TunUnavailableError(Exception):
-    """This machine cannot give us a TUN device. The message is one line that names the cause and the remedy."""
+    """This machine cannot give us a TUN device. The message is one line: the cause, a colon, the remedy."""
+
+    def __init__(self, cause: str, remedy: str) -> None:
+        super().__init__(f"{cause}: {remedy}")
+        self.cause = cause
+        self.remedy = remedy
 
 
 def load_pytun() -> Any:
@@ -31,11 +36,12 @@ def load_pytun() -> Any:
     try:
         module = importlib.import_module("pytun")
     except ImportError as error:
-        raise TunUnavailableError(f"python-pytun cannot be imported ({error}): {_INSTALL}") from error
+        raise TunUnavailableError(f"python-pytun cannot be imported ({error})", _INSTALL) from error
     if not all(hasattr(module, name) for name in ("TunTapDevice", "IFF_TUN", "IFF_NO_PI")):
         where = getattr(module, "__file__", None) or "unknown place"
         raise TunUnavailableError(
-            f"the module pytun in {where} is the project 'pytun', not 'python-pytun': pip uninstall pytun; {_INSTALL}"
+            f"the module pytun in {where} is the project 'pytun', not 'python-pytun'",
+            f"pip uninstall pytun; {_INSTALL}",
         )
     return module
 
@@ -48,7 +54,7 @@ def create_device(name: str = "") -> tuple[int, str]:
     """
     pytun = load_pytun()
     if not os.path.exists("/dev/net/tun"):
-        raise TunUnavailableError("/dev/net/tun does not exist: modprobe tun (in a container: --device /dev/net/tun)")
+        raise TunUnavailableError("/dev/net/tun does not exist", "modprobe tun (in a container: --device /dev/net/tun)")
     device = pytun.TunTapDevice(name=name, flags=pytun.IFF_TUN | pytun.IFF_NO_PI)
     try:
         return os.dup(device.fileno()), str(device.name)
