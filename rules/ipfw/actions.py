@@ -112,7 +112,10 @@ def _setdscp(words: Words, word: str, switches: Switches, fibs: int) -> Effect:
     if words.accept("tablearg"):
         return Effect(Action.SETDSCP, TABLEARG)
     text = words.take()
-    return Effect(Action.SETDSCP, dscp_point(text) if text[:1].isalpha() else leading_number(text)[0] & 63)
+    number = dscp_point(text) if text[:1].isalpha() else leading_number(text)[0] & 0xFFFF
+    if number == 0 and switches.dscp_zero_is_tablearg:
+        return Effect(Action.SETDSCP, TABLEARG)
+    return Effect(Action.SETDSCP, number & 63)
 
 
 def _setfib(words: Words, word: str, switches: Switches, fibs: int) -> Effect:

@@ -7,7 +7,7 @@ Sources: ipfw(8); sections 10.1, 10.2, 10.4 and 10.5 of the behavioural notes.  
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -346,8 +346,7 @@ class _Command:
         columns = Columns(counters=self.counters, sets="S" in options, time=time, expired="e" in options)
         entries = [entry for entry in rules.chain if self._in_set(entry)]
         ranges = [self._range(word) for word in self.words.rest()]
-        low, high = min((low for low, _, _ in ranges), default=0), max((high for _, high, _ in ranges), default=0)
-        fetched = [entry for entry in entries if not high or low <= entry.rule.number <= high]
+        fetched = [entry for entry in self._fetched(ranges) if self._in_set(entry)]
         report = Report(self.style(), columns, rules.chain.disabled, fetched, states)
         if not ranges:
             for entry in entries:
@@ -360,6 +359,17 @@ class _Command:
                 self._list_range(entries, report, low, high)
         if states:
             self._list_states(report, states, [(low, high) for low, high, bad in ranges if bad is None], bool(ranges))
+
+    def _fetched(self, ranges: list[tuple[int, int, str | None]]) -> Iterable[Entry]:
+        """The rules that the tool asks the kernel for, whose counters set the widths of the columns: those of the
+        widest range, the number behind it, and one more rule."""
+        chain = self.rules.chain
+        last = max((high for _, high, _ in ranges), default=0)
+        if not last:
+            return chain
+        first = min(min(low for low, _, _ in ranges), DEFAULT_RULE)
+        fetched = chain.numbered(first, min(last + 1, DEFAULT_RULE))
+        return fetched + chain.numbered(min(last, DEFAULT_RULE) + 2, DEFAULT_RULE)[:1]
 
     @staticmethod
     def _range(word: str) -> tuple[int, int, str | None]:

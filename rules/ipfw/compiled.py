@@ -16,6 +16,7 @@ from rules.ipfw.world import Test, World
 from rules.predicates import (
     Destination,
     DestinationPort,
+    IcmpType,
     InterfaceName,
     Predicate,
     ProtocolIs,
@@ -70,8 +71,17 @@ def _ready(question: Predicate, world: World) -> Test:
         bind = getattr(question.interfaces, "bind", None)
         if bind is not None:
             return type(question)(bind(world)).test
+    if isinstance(question, IcmpType):
+        return _icmp_type(question, world.highest_icmp_type)
     special = _SPECIAL.get(type(question))
     return (special(question) if special else None) or question.test
+
+
+def _icmp_type(question: IcmpType, highest: int) -> Test:
+    types = frozenset(
+        number for low, high in question.types.pairs for number in range(low, high + 1) if number <= highest
+    )
+    return lambda fields: fields.icmp_type in types
 
 
 def _source(question: Source) -> Test:

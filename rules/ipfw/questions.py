@@ -483,22 +483,30 @@ class Tagged(Bound):
 
 @dataclass(frozen=True, slots=True)
 class VerifyReversePath(Bound):
-    """``verrevpath``: the route back to the source leaves by the interface it came in by; always true out (E-22)."""
+    """``verrevpath``: the route back to the source leaves by the interface it came in by; always true out (E-22).
+
+    True, too, for a datagram that came in by no interface.
+    """
 
     reads: ClassVar[frozenset[str]] = frozenset({"source", "receive_interface", "transmit_interface"})
 
     def bind(self, world: World) -> Test:
-        return lambda fields: fields.transmit_interface is not None or _path_back(world, fields)
+        return lambda fields: (
+            fields.transmit_interface is not None or fields.receive_interface is None or _path_back(world, fields)
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class SourceReachable(Bound):
-    """``versrcreach``: there is a route to the source, neither the default one nor a reject; always true out (E-22)."""
+    """``versrcreach``: there is a route to the source, neither the default one nor a reject; in pass only.
+
+    The manual (E-22) has it always true in the out pass; kernels with IPv6 built in never match there (observed).
+    """
 
     reads: ClassVar[frozenset[str]] = frozenset({"source", "transmit_interface"})
 
     def bind(self, world: World) -> Test:
-        return lambda fields: fields.transmit_interface is not None or _reachable(world, fields)
+        return lambda fields: fields.transmit_interface is None and _reachable(world, fields)
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,11 @@ class RuleSet:
         if default not in ("deny", "allow"):
             raise ValueError(f"{default=} is neither deny nor allow")
         self.switches = PROFILES[profile] if isinstance(profile, str) else profile
-        self.world = World(surroundings or NOWHERE, chance or random.Random(0).random)
+        self.world = World(
+            surroundings or NOWHERE,
+            chance or random.Random(0).random,
+            highest_icmp_type=self.switches.highest_icmp_type,
+        )
         self.chain = Chain(Action(default))
         self._now: float | Callable[[], float] = now
         self.states = StateTable(self.time, Lifetimes())

@@ -76,11 +76,14 @@ class Switches:
     blank_after_time: bool = False
     """A blank follows the last-match time of ``-t`` (L-1, FreeBSD 4 and DragonFly)."""
 
+    highest_icmp_type: int = 40
+    """``icmptypes`` matches no type above this one (ICMP_MAXTYPE; 18 in what was executed of FreeBSD 10)."""
+
+    dscp_zero_is_tablearg: bool = False
+    """``setdscp 0``, ``be`` and ``cs0`` mean ``setdscp tablearg``: both have the number 0 (observed, FreeBSD 10)."""
+
     table_names: bool = True
     """Tables may have names besides numbers (FreeBSD 11 and later, and the executed head of 2014)."""
-
-    forwards_ports_once: bool = True
-    """A reply that meets the state of a ``fwd`` rule is accepted, not forwarded (dynamic lookup, reverse direction)."""
 
 
 _ACTIONS_SINCE_5 = {"call", "return", "reass", "setfib", "setdscp", "nat", "tag", "untag", "reset6", "unreach6"}
@@ -89,8 +92,8 @@ _FAMILIES = {"ip4", "ip6", "ipv4", "ipv6"}
 _OPTIONS_SINCE_5 = {"tagged", "lookup", "dscp", "fib", "jail", "sockarg", "antispoof", "tcpdatalen"}
 _SINCE_FREEBSD_5 = frozenset(_ACTIONS_SINCE_5 | _DIVERTED | _FAMILIES | _OPTIONS_SINCE_5)
 
-_FREEBSD_10 = Switches()
-_FREEBSD_11 = replace(_FREEBSD_10, rule_move_octet=False)
+_FREEBSD_10 = Switches(highest_icmp_type=18, dscp_zero_is_tablearg=True)
+_FREEBSD_11 = replace(_FREEBSD_10, rule_move_octet=False, highest_icmp_type=40, dscp_zero_is_tablearg=False)
 _FREEBSD_13 = replace(
     _FREEBSD_11,
     offset_one_is_bogus=True,

@@ -24,10 +24,12 @@ class TransportCutShortError(Exception):
 class World:
     """The host, the lookup tables and the registers that live as long as one search."""
 
-    __slots__ = ("chance", "fib", "surroundings", "tablearg", "tables")
+    __slots__ = ("chance", "fib", "highest_icmp_type", "surroundings", "tablearg", "tables")
 
-    def __init__(self, surroundings: Surroundings, chance: Callable[[], float]) -> None:
+    def __init__(self, surroundings: Surroundings, chance: Callable[[], float], *, highest_icmp_type: int = 40) -> None:
         self.surroundings = surroundings
+        self.highest_icmp_type = highest_icmp_type
+        """Greater types match no ``icmptypes``."""
         self.tables: dict[str, Table] = {}
         """Lookup tables by name; a table comes into being when something first names it."""
         self.chance = chance

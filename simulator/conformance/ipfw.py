@@ -1,8 +1,8 @@
 """Rule sets with packets, and transcripts of commands, as ipfw(8) and the kernel's rule engine answered them.
 
 :func:`replay_verdicts` plays a case with ``rules`` and ``packets``, :func:`replay_commands` one with ``steps``; both
-return our answers in the very shape the file format has for them, and look at no recorded answer.  A packet goes through
-one pass; a fragment that matches ``divert`` is not put together, one that meets ``reass`` goes on alone.
+return our answers in the very shape the file format has for them, and look at no recorded answer.  A packet goes
+through one pass; a fragment that matches ``divert`` is not put together, one that meets ``reass`` goes on alone.
 """
 
 from __future__ import annotations
@@ -109,7 +109,8 @@ class _Player:
             answer["reader"] = self.reader(packet, events[0])
         if events[-1].action is Action.DIVERT and packet.is_fragment:
             answer["reassembly"] = True
-        self.change(packet, events[-1], answer)
+        if "reassembly" not in answer:
+            self.change(packet, events[-1], answer)
         return answer
 
     def reader(self, packet: Packet, verdict: Verdict) -> list[Any]:
