@@ -11,8 +11,14 @@ import click
 
 __all__ = ["main"]
 
-_COMMANDS = ("conformance", "demo", "doctor")
-"""Each is the click command of that name in the module of that name."""
+_COMMANDS = {
+    "conformance": ("conformance", "conformance"),
+    "demo": ("demo", "demo"),
+    "doctor": ("doctor", "doctor"),
+    "ipchains-restore": ("ipchains_scripts", "ipchains_restore"),
+    "ipchains-save": ("ipchains_scripts", "ipchains_save"),
+}
+"""Each command's module here, and its name there."""
 
 
 class _Commands(click.Group):
@@ -24,7 +30,8 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        command = getattr(importlib.import_module(f"{__name__}.{cmd_name}"), cmd_name)
+        module, name = _COMMANDS[cmd_name]
+        command = getattr(importlib.import_module(f"{__name__}.{module}"), name)
         assert isinstance(command, click.Command)
         return command
 

@@ -56,7 +56,7 @@ class _Tally:
 @click.option("--json", "as_json", is_flag=True, help="Report as one JSON object.")
 @click.option("--most", type=click.IntRange(0), default=5, show_default=True, help="Differences shown for each file.")
 def conformance(files: tuple[Path, ...], answers: bool, as_json: bool, most: int) -> None:
-    """Play case FILES (.jsonl or .jsonl.gz) against the simulator and report where it disagrees with what they recorded.
+    """Play case FILES (.jsonl or .jsonl.gz) and report where the simulator disagrees with what they recorded.
 
     The formats are: rule sets with packets and transcripts of commands (ipchains and ipfw), fragment streams, and
     sequences of divert socket calls.  With --answers nothing is compared, and the files need no answers in them.
@@ -123,8 +123,8 @@ def _cases(path: Path) -> Iterator[Any]:
 
 def _report(console: Console, tallies: list[_Tally], most: int) -> None:
     table = Table()
-    table.add_column("file")
-    table.add_column("format")
+    table.add_column("file", overflow="fold")
+    table.add_column("format", overflow="fold")
     for title in ("cases", "agreeing", "answers", "differences"):
         table.add_column(title, justify="right")
     for tally in tallies:

@@ -1,4 +1,5 @@
-"""Playing recorded cases against the simulator, one module per file format."""
+"""Playing recorded cases against the simulator: a module for each family of case files, and ``formats``, which knows
+them all and compares."""
 
 from __future__ import annotations
 
