@@ -36,6 +36,7 @@ class Packet:
 
     __slots__ = (
         "checksum",
+        "demasqueraded",
         "destination",
         "diverted",
         "diverted_by",
@@ -61,6 +62,9 @@ class Packet:
         "version",
     )
 
+    version: int
+    header_length: int
+    """Octets, options included; below 20 in a bad header."""
     tos: int
     total_length: int
     identification: int
@@ -95,6 +99,8 @@ class Packet:
     """Next hop chosen by an ipfw ``fwd`` rule."""
     redirect_port: int
     """The local port that a REDIRECT rule chose, 0 for none (Linux)."""
+    demasqueraded: bool
+    """It got its real destination back here, and does not meet the forward chain (linux.md N6)."""
     link_broadcast: bool
     """Arrived as a link-level broadcast or multicast."""
 
@@ -111,6 +117,7 @@ class Packet:
         self.start_after = 0
         self.next_hop = None
         self.redirect_port = 0
+        self.demasqueraded = False
         self.link_broadcast = False
         if len(octets) < MINIMUM_HEADER:
             octets = octets.ljust(MINIMUM_HEADER, b"\0")
@@ -282,6 +289,11 @@ class Packet:
         self.source = source
         self.octets = self.octets[:12] + source.to_bytes(4, "big") + self.octets[16:]
 
+    def readdress(self, octets: bytes) -> None:
+        """The octets with other addresses, and what they change in the headers and behind them."""
+        self.octets = octets
+        _, _, _, _, _, _, _, self.checksum, self.source, self.destination = _unpack_header(octets)
+
     def set_identification(self, identification: int) -> None:
         """A new identification; the header checksum stays as it was."""
         self.identification = identification
@@ -294,6 +306,9 @@ class Packet:
         other.mark = self.mark
         other.diverted = self.diverted
         other.tags = self.tags
+        other.next_hop = self.next_hop
+        other.redirect_port = self.redirect_port
+        other.demasqueraded = self.demasqueraded
         other.link_broadcast = self.link_broadcast
         return other
 

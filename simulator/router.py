@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import errno
+import re
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
@@ -14,6 +15,7 @@ from simulator.clock import Clock, SimulatedClock
 from simulator.interfaces import Address, Interface, Link
 from simulator.ledger import Ledger, Reason
 from simulator.links.memory import MemoryLink
+from simulator.masquerade import RESERVED_PORTS, Masquerade
 from simulator.node import Node
 from simulator.packet import Packet
 from simulator.paths.bsd import BsdPath
@@ -39,6 +41,9 @@ PF_DIVERT = 44
 """The protocol family of FreeBSD 14's divert sockets (bsd.md S-2)."""
 
 _DIVERT_PROTOCOLS = (IPPROTO_DIVERT, 258)
+_NAME = re.compile("[!-.0-~]{1,15}")
+"""Interface names as the kernels take them (dev_valid_name of Linux)."""
+
 _MTU = range(68, 65536)
 """RFC 791: every link carries 68 octets unfragmented; no datagram is longer than 65,535."""
 
@@ -49,14 +54,27 @@ class Router:
     ``profile`` names the kernel (``simulator.PROFILES`` has them all); every switch of it can be set by keyword, such
     as ``pass_through=True``.  Time stands still until ``router.clock.advance(seconds)``, unless another clock is given.
 
-    :raises ValueError: for a profile that does not exist.
+    ipchains knows services, protocols and networks by a table of this project, so that answers do not depend on the
+    machine; ``names`` is another table (:func:`simulator.names.machine_names` reads the machine's own).  ``hosts`` are
+    host names that its rules may use, each with an address or several: ``{"gateway": "10.0.0.254"}``.
+
+    :raises ValueError: for a profile that does not exist, or a host's bad address.
     :raises TypeError: for a keyword that is no switch of the profile.
     """
 
-    def __init__(self, profile: str = "linux-2.2", *, clock: Clock | None = None, **switches: Any) -> None:
+    def __init__(
+        self,
+        profile: str = "linux-2.2",
+        *,
+        clock: Clock | None = None,
+        names: ipchains.Names | None = None,
+        hosts: Mapping[str, str | Sequence[str]] | None = None,
+        **switches: Any,
+    ) -> None:
         self.profile: Profile = resolve(profile, **switches)
         self.node = Node(self.profile, clock if clock is not None else SimulatedClock())
         self._udp_ports = UdpPorts(self.node.own.__contains__)
+        self._names = _with_hosts(names or ipchains.Names.standard(), hosts or {})
         self.path: LinuxPath | BsdPath
         if isinstance(self.profile, LinuxProfile):
             self._build_linux(self.profile)
@@ -66,9 +84,13 @@ class Router:
         self.node.loopback = self.add_interface(name, "127.0.0.1/8", mtu=mtu)
 
     def _build_linux(self, profile: LinuxProfile) -> None:
-        self.tables = ipchains.Tables(profile.rules, ip_forward=profile.forwarding)
+        masquerade = Masquerade(self.node)
+        self._udp_ports.reserved = RESERVED_PORTS
+        self.tables = ipchains.Tables(profile.rules, masquerading=masquerade, ip_forward=profile.forwarding)
         self._divert_ports = DivertPorts(ephemeral=range(1024, 65536), newest_receives=True)
-        self.path = path = LinuxPath(self.node, profile, self.tables, self._divert_ports, self._udp_ports)
+        self.path = path = LinuxPath(
+            self.node, profile, self.tables, self._divert_ports, self._udp_ports, masquerade
+        )
         writing = LinuxWriting(self.node, profile, path.inject_inbound, path.inject_outbound)
         self._divert_parts(writing.write, LINUX_LAYOUT, LinuxBuffer)
 
@@ -108,11 +130,11 @@ class Router:
 
         :raises ValueError: for a name that is taken or too long, an MTU outside 68 to 65535, or a bad address.
         """
-        if not 0 < len(name) < 16:
-            raise ValueError(f"an interface name has 1 to 15 characters: {name!r}")
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"an interface name is 1 to 15 printable ASCII characters, no blank and no slash: {name!r}")
         if name in self.node.interfaces:
             raise ValueError(f"there is an interface {name!r} already")
-        if mtu not in _MTU:
+        if not isinstance(mtu, int) or mtu not in _MTU:
             raise ValueError(f"an MTU is between 68 and 65535 octets: {mtu!r}")
         texts = [] if address is None else [address] if isinstance(address, str) else list(address)
         addresses = [Address(text, peer=peer) for text in texts]
@@ -125,8 +147,14 @@ class Router:
         return interface
 
     def add_address(self, interface: str | Interface, address: str) -> None:
-        """A further address for an interface.  :raises ValueError: for a bad address or an unknown interface."""
-        self._add_address(self._interface(interface), Address(address))
+        """A further address for an interface.
+
+        :raises ValueError: for a bad address, one that the interface has already, or an unknown interface.
+        """
+        found, added = self._interface(interface), Address(address)
+        if any(each.host == added.host for each in found.addresses):
+            raise ValueError(f"{found.name} has the address {address} already")
+        self._add_address(found, added)
 
     def _add_address(self, interface: Interface, address: Address) -> None:
         routes = self.node.routes
@@ -157,8 +185,11 @@ class Router:
 
         ``kind`` may be ``"reject"`` or ``"blackhole"`` instead.
 
-        :raises ValueError: for a bad prefix, a gateway that no interface reaches, or an unknown interface.
+        :raises ValueError: for a bad prefix, a gateway that no interface reaches, an interface that is unknown or down,
+            or another kind.
         """
+        if kind not in ("unicast", "reject", "blackhole"):
+            raise ValueError(f"no such kind of route: {kind!r}")
         network = IPv4Network(prefix)
         gateway = int(IPv4Address(via)) if via is not None else None
         if interface is not None:
@@ -172,8 +203,8 @@ class Router:
             out = self.node.loopback
         else:
             raise ValueError(f"a route to {prefix} needs via= or interface=")
-        if kind not in ("unicast", "reject", "blackhole"):
-            raise ValueError(f"no such kind of route: {kind!r}")
+        if not out.up:
+            raise ValueError(f"{out.name} is down: a static route does not outlive its interface")
         route = Route(int(network.network_address), network.prefixlen, out, gateway=gateway, kind=RouteKind(kind))
         self.node.routes.add(route)
         return route
@@ -208,7 +239,7 @@ class Router:
         enter = self.path.receive
 
         def receive(octets: bytes) -> None:
-            packet = Packet(octets if octets.__class__ is bytes else bytes(octets), interface)
+            packet = Packet(octets if octets.__class__ is bytes else bytes(memoryview(octets)), interface)
             ledger.received += 1
             if tracer.listening:
                 tracer.record(Kind.RECEIVED, packet)
@@ -226,13 +257,13 @@ class Router:
         sender would be given (EPERM or EACCES when the firewall refuses it, ENETUNREACH or EHOSTUNREACH without a
         route, EMSGSIZE, EINVAL for octets that are no IPv4 datagram).
         """
-        packet = Packet(bytes(octets))
+        packet = Packet(bytes(memoryview(octets)))
         self.node.ledger.originated += 1
         if self.node.tracer.listening:
             self.node.tracer.record(Kind.ORIGINATED, packet)
         header_length = packet.header_length
         if packet.version != 4 or not 20 <= header_length <= packet.total_length <= len(packet.octets):
-            self.node.drop(packet, Reason.BAD_LENGTH if packet.version == 4 else Reason.BAD_VERSION)
+            self.node.drop(packet, _fault(packet))
             return errno.EINVAL
         if packet.total_length != len(packet.octets):
             packet.trim()
@@ -335,3 +366,20 @@ class Router:
     def __repr__(self) -> str:
         names = ", ".join(self.node.interfaces)
         return f"<Router {self.profile.name}: {names}>"
+
+
+def _fault(packet: Packet) -> Reason:
+    """Why octets that a program of this host wants to send are no IPv4 datagram."""
+    if len(packet.octets) < 20:
+        return Reason.TOO_SHORT
+    if packet.version != 4:
+        return Reason.NOT_IPV4 if packet.version == 6 else Reason.BAD_VERSION
+    if packet.header_length < 20:
+        return Reason.BAD_HEADER_LENGTH
+    return Reason.TRUNCATED if packet.total_length > len(packet.octets) else Reason.BAD_LENGTH
+
+
+def _with_hosts(names: ipchains.Names, hosts: Mapping[str, str | Sequence[str]]) -> ipchains.Names:
+    """The names with further hosts.  :raises ValueError: for a bad address."""
+    listed = {name: [given] if isinstance(given, str) else given for name, given in hosts.items()}
+    return names.with_hosts({name: [int(IPv4Address(each)) for each in given] for name, given in listed.items()})
