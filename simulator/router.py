@@ -86,11 +86,11 @@ class Router:
     def _build_linux(self, profile: LinuxProfile) -> None:
         masquerade = Masquerade(self.node)
         self._udp_ports.reserved = RESERVED_PORTS
-        self.tables = ipchains.Tables(profile.rules, masquerading=masquerade, ip_forward=profile.forwarding)
-        self._divert_ports = DivertPorts(ephemeral=range(1024, 65536), newest_receives=True)
-        self.path = path = LinuxPath(
-            self.node, profile, self.tables, self._divert_ports, self._udp_ports, masquerade
+        self.tables = ipchains.Tables(
+            profile.rules, names=self._names, masquerading=masquerade, ip_forward=profile.forwarding
         )
+        self._divert_ports = DivertPorts(ephemeral=range(1024, 65536), newest_receives=True)
+        self.path = path = LinuxPath(self.node, profile, self.tables, self._divert_ports, self._udp_ports, masquerade)
         writing = LinuxWriting(self.node, profile, path.inject_inbound, path.inject_outbound)
         self._divert_parts(writing.write, LINUX_LAYOUT, LinuxBuffer)
 
@@ -131,7 +131,9 @@ class Router:
         :raises ValueError: for a name that is taken or too long, an MTU outside 68 to 65535, or a bad address.
         """
         if not _NAME.fullmatch(name):
-            raise ValueError(f"an interface name is 1 to 15 printable ASCII characters, no blank and no slash: {name!r}")
+            raise ValueError(
+                f"an interface name is 1 to 15 printable ASCII characters, no blank and no slash: {name!r}"
+            )
         if name in self.node.interfaces:
             raise ValueError(f"there is an interface {name!r} already")
         if not isinstance(mtu, int) or mtu not in _MTU:
