@@ -16,7 +16,6 @@ import errno
 import select
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, Protocol
 
 from simulator.interfaces import Interface
@@ -132,8 +131,10 @@ class LiveLoop:
     def _run_programs(self) -> None:
         for divert, program in self._programs:
             if divert.readable:
-                with suppress(BlockingIOError):
+                try:
                     for _ in range(BATCH):
                         program(divert)
                         if not divert.readable:
                             break
+                except BlockingIOError:
+                    pass
