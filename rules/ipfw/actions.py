@@ -11,9 +11,9 @@ from rules.ipfw.addressing import address_of_host, port
 from rules.ipfw.names import UNREACH_CODES, service_port
 from rules.ipfw.options import dscp_point
 from rules.ipfw.questions import TABLEARG
-from rules.ipfw.rule import Action, Effect
+from rules.ipfw.rule import DEFAULT_STATE, Action, Effect
 from rules.ipfw.switches import Switches
-from rules.ipfw.words import DATA_ERROR, UNAVAILABLE, RefusalError, Words, leading_number
+from rules.ipfw.words import DATA_ERROR, UNAVAILABLE, RefusalError, Words, leading_number, state_name
 
 __all__ = ["ACTIONS", "read_action"]
 
@@ -128,6 +128,15 @@ def _setfib(words: Words, word: str, switches: Switches, fibs: int) -> Effect:
     return Effect(Action.SETFIB, number)
 
 
+def _check_state(words: Words, word: str, switches: Switches, fibs: int) -> Effect:
+    """``check-state``; where state has names, ``check-state [:NAME | :any]``."""
+    following = words.peek()
+    if not switches.state_names or following in (None, "//"):
+        return Effect(Action.CHECK_STATE, state=DEFAULT_STATE)
+    name = state_name(words.take())
+    return Effect(Action.CHECK_STATE, state=None if name == "any" else name)
+
+
 def _unmodelled(words: Words, word: str, switches: Switches, fibs: int) -> Effect:
     raise RefusalError(f"{word} is not modelled here", UNAVAILABLE)
 
@@ -151,7 +160,7 @@ ACTIONS: dict[str, Reader] = {
     "tee": _divert_port(Action.TEE),
     "fwd": _forward,
     "forward": _forward,
-    "check-state": _plain(Action.CHECK_STATE),
+    "check-state": _check_state,
     "reass": _plain(Action.REASS),
     "setfib": _setfib,
     "setdscp": _setdscp,
@@ -163,6 +172,10 @@ ACTIONS: dict[str, Reader] = {
     "netgraph": _unmodelled,
     "ngtee": _unmodelled,
     "defrag": _unmodelled,
+    "abort": _unmodelled,
+    "abort6": _unmodelled,
+    "setmark": _unmodelled,
+    "tcp-setmss": _unmodelled,
 }
 
 

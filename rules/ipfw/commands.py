@@ -208,6 +208,8 @@ class _Command:
         word = words.peek() or ""
         for unmodelled in ("nat", "pipe", "queue", "flowset", "sched"):
             if unmodelled.startswith(word):
+                words.take()
+                words.need("missing command")
                 raise RefusalError(f"{unmodelled} is not modelled here", UNAVAILABLE)
         if "set".startswith(word) and (words.peek(1) or "")[:1].isdigit():
             words.take()

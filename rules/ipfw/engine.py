@@ -223,7 +223,7 @@ class _Altered:
 class _Search:
     """A search that has met a rule which does more than end it."""
 
-    __slots__ = ("calls", "engine", "fields", "found", "hits", "lines", "looked_up", "steps", "tos")
+    __slots__ = ("calls", "engine", "fields", "found", "hits", "lines", "looked_for", "looked_up", "steps", "tos")
 
     def __init__(self, engine: Engine, fields: Fields, calls: tuple[int, ...]) -> None:
         self.engine = engine
@@ -233,6 +233,7 @@ class _Search:
         self.lines: list[str] = []
         self.tos: int | None = None
         self.looked_up = False
+        self.looked_for: str | None = None
         self.found: tuple[State, Direction] | None = None
         self.steps = 0
 
@@ -269,27 +270,26 @@ class _Search:
         if is_check:
             self._log(step)
             self._tag(step)
-        found = self._probe()
+        state = entry.rule.state
+        found = self._probe(step.effect.state if state is None else state.name)
         if found is not None:
             return self._act_for(found)
-        if is_check:
+        if state is None:
             return position
-        state = entry.rule.state
-        assert state is not None
         if not all(test(self.fields) for test in step.tests):
             return position
         count = self.engine.world.tablearg if state.count == TABLEARG else state.count
-        if not self.engine.states.install(entry, self.fields, state.mask, count):
+        if not self.engine.states.install(entry, self.fields, state.mask, count, state.name):
             self.count(entry)
             return self.end(Action.DENY, entry)
         return position if state.negated else self._act(step, position)
 
-    def _probe(self) -> State | None:
-        """The flow's state, looked up once in a search (D-2)."""
-        if self.looked_up:
+    def _probe(self, name: str | None) -> State | None:
+        """The flow's state, looked up once in a search (D-2), or once for each name in turn."""
+        if self.looked_up and self.looked_for in (None, name):
             return None
-        self.looked_up = True
-        self.found = self.engine.states.lookup(self.fields)
+        self.looked_up, self.looked_for = True, name
+        self.found = self.engine.states.lookup(self.fields, name)
         return self.found[0] if self.found else None
 
     def _act_for(self, state: State) -> Verdict | int:

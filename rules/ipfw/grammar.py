@@ -30,9 +30,9 @@ from rules.ipfw.questions import (
     Tagged,
     TransmittedBy,
 )
-from rules.ipfw.rule import DEFAULT_RULE, Action, Element, Limit, Log, Rule, TagMark
+from rules.ipfw.rule import DEFAULT_RULE, DEFAULT_STATE, Action, Element, Limit, Log, Rule, TagMark
 from rules.ipfw.switches import Switches
-from rules.ipfw.words import DATA_ERROR, UNAVAILABLE, USAGE, RefusalError, Words, leading_number
+from rules.ipfw.words import DATA_ERROR, UNAVAILABLE, USAGE, RefusalError, Words, leading_number, state_name
 from rules.predicates import DestinationPort, Predicate, SourcePort, Via
 
 __all__ = ["CHANCE_UNIT", "is_acceptable", "read_rule"]
@@ -307,7 +307,10 @@ class _Body:
             if mask == 0:
                 raise RefusalError("limit: missing limit mask", USAGE)
             count = unsigned_argument(self.words, "limit")
-        self.state = Limit(mask, count, negated)
+        name = DEFAULT_STATE
+        if self.switches.state_names and (self.words.peek() or "").startswith(":"):
+            name = state_name(self.words.take())
+        self.state = Limit(mask, count, negated, name)
         self.context.negated = False
         self._joinable = False
 

@@ -15,6 +15,7 @@ from rules.addresses import ALL_ONES, dotted, prefix_length
 from rules.ipfw.grammar import CHANCE_UNIT
 from rules.ipfw.names import (
     DSCP_NAMES,
+    FRAGMENT_BITS,
     IP_OPTIONS,
     LIMIT_MASKS,
     PROTOCOL_NAMES,
@@ -39,6 +40,7 @@ from rules.ipfw.questions import (
     Established,
     Family,
     Fib,
+    FragmentBits,
     Incoming,
     IpOptions,
     IpVersion,
@@ -190,7 +192,8 @@ _DIVERTED_WORDS = {1: "diverted-loopback", 2: "diverted-output", 3: "diverted"}
 
 _OPTION_WORDS: dict[type, Callable[[Any, Style], str]] = {
     Incoming: lambda question, style: "in",
-    LaterFragment: lambda question, style: style.switches.fragment_word,
+    LaterFragment: lambda question, style: "frag offset" if style.switches.fragment_lists else "frag",
+    FragmentBits: lambda question, style: _flags("frag", question.present, question.absent, FRAGMENT_BITS),
     Diverted: lambda question, style: _DIVERTED_WORDS[question.ways],
     ReceivedBy: lambda question, style: f"recv {question.interfaces}",
     TransmittedBy: lambda question, style: f"xmit {question.interfaces}",
@@ -257,7 +260,9 @@ _ACTION_WORDS: dict[Action, Callable[[Effect, Switches], str]] = {
     Action.SETDSCP: lambda effect, switches: (
         "setdscp tablearg" if effect.argument == TABLEARG else f"setdscp {_dscp(effect.argument)}"
     ),
-    Action.CHECK_STATE: lambda effect, switches: "check-state :default" if switches.state_names else "check-state",
+    Action.CHECK_STATE: lambda effect, switches: (
+        f"check-state :{effect.state or 'any'}" if switches.state_names else "check-state"
+    ),
     **{
         action: lambda effect, switches: f"{effect.action.value} {_argument(effect.argument)}"
         for action in (Action.SKIPTO, Action.CALL, Action.DIVERT, Action.TEE, Action.SETFIB)
@@ -273,7 +278,7 @@ def action_words(effect: Effect, switches: Switches) -> str:
 
 def limit_words(state: Limit, switches: Switches) -> str:
     """``keep-state`` or ``limit MASKS COUNT`` (L-12)."""
-    name = " :default" if switches.state_names else ""
+    name = f" :{state.name}" if switches.state_names else ""
     if not state.mask:
         return f"keep-state{name}"
     masks, left = [], state.mask

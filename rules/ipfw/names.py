@@ -8,6 +8,7 @@ from __future__ import annotations
 __all__ = [
     "DSCP_NAMES",
     "DSCP_POINTS",
+    "FRAGMENT_BITS",
     "IP_OPTIONS",
     "LIMIT_MASKS",
     "PROTOCOLS",
@@ -43,6 +44,7 @@ UNREACH_CODES = {
 """ICMP unreachable codes (E-32)."""
 UNREACH_NAMES = {code: name for name, code in UNREACH_CODES.items()}
 
+FRAGMENT_BITS = {"rf": 0x80, "df": 0x40, "mf": 0x20, "offset": 0x01}
 TCP_FLAGS = {"syn": 2, "fin": 1, "ack": 16, "psh": 8, "rst": 4, "urg": 32}
 TCP_OPTIONS = {"mss": 1, "maxseg": 1, "window": 2, "sack": 4, "ts": 8, "timestamp": 8, "cc": 16}
 IP_OPTIONS = {"ssrr": 2, "lsrr": 1, "rr": 4, "ts": 8}

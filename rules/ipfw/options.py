@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from rules.ipfw.addressing import IP, interface, number_or_list, ports, protocol, source_or_destination, table_name
-from rules.ipfw.names import DSCP_POINTS, IP_OPTIONS, TCP_FLAGS, TCP_OPTIONS, TOS_BITS, USERS
+from rules.ipfw.names import DSCP_POINTS, FRAGMENT_BITS, IP_OPTIONS, TCP_FLAGS, TCP_OPTIONS, TOS_BITS, USERS
 from rules.ipfw.questions import (
     TABLEARG,
     AddressInTable,
@@ -22,6 +22,7 @@ from rules.ipfw.questions import (
     Established,
     Family,
     Fib,
+    FragmentBits,
     Incoming,
     IpOptions,
     IpVersion,
@@ -130,6 +131,16 @@ def _flag_list(option: str, table: dict[str, int], question: Callable[[int, int]
         return Read(question(*_flags(words.take(), table)))
 
     return read
+
+
+def _fragment(words: Words, context: Context) -> Read:
+    """``frag``; where it takes a list and the next word is one, ``frag LIST``."""
+    word = words.peek()
+    names = (word or "").replace("!", "").removesuffix(",").split(",")
+    if not context.switches.fragment_lists or not all(name in FRAGMENT_BITS for name in names):
+        return Read(LaterFragment())
+    present, absent = _flags(words.take(), FRAGMENT_BITS)
+    return Read(LaterFragment() if (present, absent) == (1, 0) else FragmentBits(present, absent))
 
 
 def _icmp_types(words: Words, context: Context) -> Read:
@@ -299,8 +310,8 @@ OPTIONS: dict[str, Reader] = {
     "diverted": _constant(Diverted(3)),
     "diverted-loopback": _constant(Diverted(1)),
     "diverted-output": _constant(Diverted(2)),
-    "frag": _constant(LaterFragment()),
-    "fragment": _constant(LaterFragment()),
+    "frag": _fragment,
+    "fragment": _fragment,
     "layer2": _constant(Never("layer2")),
     "bridged": _constant(Never("layer2")),
     "recv": _interface(ReceivedBy),
@@ -361,6 +372,9 @@ OPTIONS: dict[str, Reader] = {
     "icmp6type": _unmodelled("icmp6type"),
     "ext6hdr": _unmodelled("ext6hdr"),
     "flow-id": _unmodelled("flow-id"),
+    "record-state": _unmodelled("record-state"),
+    "set-limit": _unmodelled("set-limit"),
+    "defer-action": _unmodelled("defer-action"),
 }
 """``in`` and the others that stand for one question; ``out``, ``keep-state``, ``limit``, braces, ``not`` and ``or``
 belong to the rule's grammar (:mod:`rules.ipfw.grammar`)."""

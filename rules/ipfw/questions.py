@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from typing import ClassVar
 
 from rules.addresses import dotted
-from rules.fields import TCP, Fields
+from rules.fields import OFFSET_MASK, TCP, Fields
 from rules.ipfw.surroundings import NOWHERE
 from rules.ipfw.world import Test, TransportCutShortError, World
 from rules.predicates import Ranges
@@ -33,6 +33,7 @@ __all__ = [
     "Established",
     "Family",
     "Fib",
+    "FragmentBits",
     "Incoming",
     "InterfaceAddress",
     "InterfacePattern",
@@ -295,6 +296,20 @@ class TransmittedBy:
 
 
 # Header fields
+
+
+@dataclass(frozen=True, slots=True)
+class FragmentBits:
+    """``frag LIST``: rf 0x80, df 0x40, mf 0x20 as in the header's first octet, offset 1 for any that is not zero."""
+
+    reads: ClassVar[frozenset[str]] = frozenset({"fragment"})
+    present: int
+    absent: int = 0
+
+    def test(self, fields: Fields) -> bool:
+        field = fields.fragment
+        found = field >> 8 & 0xE0 | (field & OFFSET_MASK != 0)
+        return found & self.present == self.present and not found & self.absent
 
 
 @dataclass(frozen=True, slots=True)

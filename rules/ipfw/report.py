@@ -87,5 +87,5 @@ class Report:
         words += f" {name}" if name else f" proto {protocol}"
         words += f" {dotted(source)} {source_port} <-> {dotted(destination)} {destination_port}"
         if self.style.switches.state_names:
-            words += " :default"
+            words += f" :{state.name}"
         return words + "\n"

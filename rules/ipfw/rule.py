@@ -10,7 +10,10 @@ from enum import Enum
 
 from rules.predicates import Predicate
 
-__all__ = ["DEFAULT_RULE", "Action", "Effect", "Element", "Limit", "Log", "Rule", "TagMark"]
+__all__ = ["DEFAULT_RULE", "DEFAULT_STATE", "Action", "Effect", "Element", "Limit", "Log", "Rule", "TagMark"]
+
+DEFAULT_STATE = "default"
+"""Name of dynamic state that was given none."""
 
 DEFAULT_RULE = 65535
 """Number of the rule that is always there and matches everything (E-2)."""
@@ -36,17 +39,19 @@ class Action(Enum):
     CHECK_STATE = "check-state"
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Effect:
     """An action with its arguments.
 
     ``argument``: rule number, divert port, ICMP code, code point or routing table, TABLEARG for the value of a table
-    entry, 0 where there is none; ``address`` and ``argument``: where ``fwd`` sends to, port 0 for the packet's own.
+    entry, 0 where there is none; ``address`` and ``argument``: where ``fwd`` sends to, port 0 for the packet's own;
+    ``state``: the name that ``check-state`` looks for, None for any.
     """
 
     action: Action
     argument: int = 0
     address: int = 0
+    state: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,7 @@ class Limit:
     mask: int = 0
     count: int = 0
     negated: bool = False
+    name: str = DEFAULT_STATE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ Time is in seconds and handed in; an entry is gone as soon as its time has come.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -71,14 +71,18 @@ class State:
         "flags",
         "flow",
         "kind",
+        "name",
         "octets",
         "owner",
         "packets",
         "parent",
     )
 
-    def __init__(self, kind: Kind, flow: Flow, owner: Any, expires: float, parent: State | None = None) -> None:
+    def __init__(
+        self, kind: Kind, name: str, flow: Flow, owner: Any, expires: float, parent: State | None = None
+    ) -> None:
         self.kind = kind
+        self.name = name
         self.flow = flow
         self.owner = owner
         self.expires = expires
@@ -115,7 +119,9 @@ class StateTable:
     def __init__(self, now: Callable[[], float], lifetimes: Lifetimes | None = None) -> None:
         self.lifetimes = lifetimes or Lifetimes()
         self._now = now
-        self._flows: dict[Flow, State] = {}
+        self._flows: dict[tuple[str, Flow], State] = {}
+        self._names: dict[str, int] = {}
+        """Names of state, with the number of flows that have them."""
         self._parents: dict[tuple[int, Flow], State] = {}
         self._buckets: dict[int, list[State]] = {}
         self._checked = float("-inf")
@@ -135,22 +141,26 @@ class StateTable:
 
     # Looking up
 
-    def lookup(self, fields: Fields) -> tuple[State, Direction] | None:
-        """The entry of a datagram's flow, its lifetime renewed; None if there is none."""
+    def lookup(self, fields: Fields, name: str | None) -> tuple[State, Direction] | None:
+        """The entry of a datagram's flow, its lifetime renewed; None if there is none.  ``name`` None: of any name."""
         self.expire()
         if not self._flows:
             return None
-        flow = flow_of(fields)
-        state = self._flows.get(flow)
-        direction = Direction.FORWARD
-        if state is None:
-            state = self._flows.get(_reverse(flow))
-            direction = Direction.REVERSE
-            if state is None:
-                return None
-        self._to_front(state)
-        self._renew(state, direction, fields.tcp_flags, fields.tcp_acknowledgment)
-        return state, direction
+        found = self._find(flow_of(fields), [*self._names] if name is None else [name])
+        if found is not None:
+            self._to_front(found[0])
+            self._renew(*found, fields.tcp_flags, fields.tcp_acknowledgment)
+        return found
+
+    def _find(self, flow: Flow, names: Iterable[str]) -> tuple[State, Direction] | None:
+        for name in names:
+            state = self._flows.get((name, flow))
+            if state is not None:
+                return state, Direction.FORWARD
+            state = self._flows.get((name, _reverse(flow)))
+            if state is not None:
+                return state, Direction.REVERSE
+        return None
 
     def _renew(self, state: State, direction: Direction, flags: int | None, ack: int | None) -> None:
         lifetimes, now = self.lifetimes, self._now()
@@ -187,37 +197,36 @@ class StateTable:
 
     # Installing
 
-    def install(self, owner: Any, fields: Fields, mask: int, count: int) -> bool:
+    def install(self, owner: Any, fields: Fields, mask: int, count: int, name: str) -> bool:
         """Remember a datagram's flow for a rule; False if its ``limit`` is reached or the table is full.
 
         ``mask``: parts of the flow that are counted (source address 1, source port 2, destination address 4,
         destination port 8), 0 for ``keep-state``.
         """
         flow = flow_of(fields)
-        found = self._flows.get(flow)
-        if found is not None or _reverse(flow) in self._flows:
-            known = found or self._flows[_reverse(flow)]
-            self._to_front(known)
-            direction = Direction.FORWARD if found else Direction.REVERSE
-            self._renew(known, direction, fields.tcp_flags, None)
+        found = self._find(flow, [name])
+        if found is not None:
+            self._to_front(found[0])
+            self._renew(*found, fields.tcp_flags, None)
             return True
         parent = None
         if mask:
-            parent = self._parent(owner, flow, mask)
+            parent = self._parent(owner, flow, mask, name)
             if parent is None or parent.children >= count:
                 return False
         if len(self) >= self.lifetimes.maximum:
             return False
         kind = Kind.STATE if parent is None else Kind.LIMIT
-        state = State(kind, flow, owner, self._now() + self.lifetimes.syn, parent)
+        state = State(kind, name, flow, owner, self._now() + self.lifetimes.syn, parent)
         if parent is not None:
             parent.children += 1
-        self._flows[flow] = state
+        self._flows[name, flow] = state
+        self._names[name] = self._names.get(name, 0) + 1
         self._bucket(flow).insert(0, state)
         self._renew(state, Direction.FORWARD, fields.tcp_flags, None)
         return True
 
-    def _parent(self, owner: Any, flow: Flow, mask: int) -> State | None:
+    def _parent(self, owner: Any, flow: Flow, mask: int, name: str) -> State | None:
         protocol, source, destination, source_port, destination_port = flow
         key = (
             protocol,
@@ -232,7 +241,7 @@ class StateTable:
             return parent
         if len(self) >= self.lifetimes.maximum:
             return None
-        parent = State(Kind.PARENT, key, owner, self._now() + self.lifetimes.syn)
+        parent = State(Kind.PARENT, name, key, owner, self._now() + self.lifetimes.syn)
         self._parents[id(owner), key] = parent
         self._bucket(key).insert(0, parent)
         return parent
@@ -270,7 +279,10 @@ class StateTable:
             if state.kind is Kind.PARENT:
                 del self._parents[id(state.owner), state.flow]
             else:
-                del self._flows[state.flow]
+                del self._flows[state.name, state.flow]
+                self._names[state.name] -= 1
+                if not self._names[state.name]:
+                    del self._names[state.name]
                 if state.parent is not None:
                     state.parent.children -= 1
 

@@ -61,11 +61,11 @@ class Switches:
     reject_word: str = "reject"
     """How ``unreach host`` is listed (L-2, L-16)."""
 
-    fragment_word: str = "frag"
-    """How the option ``frag`` is listed: ``frag``, or ``frag offset`` (seen on FreeBSD 13)."""
+    fragment_lists: bool = False
+    """``frag`` takes a list of ``rf``, ``df``, ``mf`` and ``offset``, and is listed with one (F-12, FreeBSD 13)."""
 
     state_names: bool = False
-    """Dynamic state is named in listings: ``keep-state :default``, ``check-state :default`` (L-12)."""
+    """Dynamic state has names: ``keep-state :NAME``, ``check-state :NAME | :any`` (10.3, L-12, FreeBSD 13)."""
 
     dynamic_header_sizes: bool = True
     """``## Dynamic rules (N SIZE):`` rather than ``## Dynamic rules (N):`` (L-17)."""
@@ -100,7 +100,7 @@ _FREEBSD_13 = replace(
     delete_absent_status=0,
     delete_ranges=True,
     dst_port_word=False,
-    fragment_word="frag offset",
+    fragment_lists=True,
     state_names=True,
 )
 _FREEBSD_4 = Switches(

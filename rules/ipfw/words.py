@@ -18,6 +18,7 @@ __all__ = [
     "glue_commas",
     "leading_number",
     "split_line",
+    "state_name",
 ]
 
 USAGE, DATA_ERROR, NO_HOST, UNAVAILABLE = 64, 65, 68, 69
@@ -83,6 +84,13 @@ def leading_number(text: str, base: int = 10) -> tuple[int, str]:
         assert octal is not None
         return sign * int(octal.group(), 8), digits[octal.end() :] + rest
     return sign * int(digits), rest
+
+
+def state_name(word: str) -> str:
+    """``:NAME`` of dynamic state -> NAME."""
+    if not re.fullmatch(r":[A-Za-z0-9_.-]{1,63}", word):
+        raise RefusalError(f"Invalid state object name {word}", DATA_ERROR)
+    return word[1:]
 
 
 class Words:

@@ -28,7 +28,7 @@ def recorded(name: str) -> Iterator[dict[str, Any]]:
 
 
 def test_verdicts() -> None:
-    """Each packet's verdict, rule, port, reply, counted rules, reader's address, tags and octets; lists and counters."""
+    """Every answer about each packet, and the list and its counters at the end."""
     packets = 0
     for case in recorded("ipfw-verdicts.jsonl.gz"):
         theirs = {
