@@ -8,6 +8,7 @@ happens at that instant; timers of one instant fire in the order in which they w
 from __future__ import annotations
 
 import heapq
+import math
 import time
 from collections.abc import Callable
 from itertools import count
@@ -82,7 +83,7 @@ class SimulatedClock(_Timers):
     def advance(self, seconds: float) -> None:
         """Let time pass; every timer that falls due fires at its own instant.
 
-        :raises ValueError: for a negative number of seconds.
+        :raises ValueError: for a negative number of seconds, and for one that is not finite.
         """
         if seconds < 0:
             raise ValueError(f"time does not run backwards: advance({seconds!r})")
@@ -93,12 +94,14 @@ class SimulatedClock(_Timers):
 
         :raises ValueError: if it lies in the past.
         """
+        if not math.isfinite(when):
+            raise ValueError(f"not an instant: {when!r}")
         if when < self._now:
             raise ValueError(f"time does not run backwards: advance_to({when!r}) at {self._now!r}")
         while (timer := self._next()) is not None and timer.when <= when:
             self._now = max(self._now, timer.when)
             self._fire()
-        self._now = when
+        self._now = max(self._now, when)  # an action may have moved the clock itself
 
     def next_deadline(self) -> float | None:
         timer = self._next()

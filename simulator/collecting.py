@@ -39,6 +39,9 @@ class Collecting:
         """What became of one packet; every fate but that of a packet that goes on is in the ledger afterwards."""
         node = self._node
         now = node.clock.now()
+        deadline = self.reassembly.next_deadline()
+        if deadline is not None and deadline <= now:  # the wall clock's timers fire a little late
+            self._expire()
         result = self.reassembly.add(packet.octets, now, packet)
         node.messages.extend(result.log)
         outcome = result.outcome
@@ -68,9 +71,11 @@ class Collecting:
             self._node.drop(packet, loss.reason)
 
     def _set_timer(self) -> None:
+        """One timer, at the first deadline or earlier: as fragments put their deadline off, it is left to fire in vain
+        rather than set anew for each of them."""
         deadline = self.reassembly.next_deadline()
         if self._timer is not None and self._timer.action is not None:
-            if self._timer.when == deadline:
+            if deadline is not None and self._timer.when <= deadline:
                 return
             self._timer.cancel()
         self._timer = None if deadline is None else self._node.clock.call_at(deadline, self._expire)

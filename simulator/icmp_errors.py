@@ -84,7 +84,7 @@ LINUX_MANNERS = Manners(
     tos=lambda tos: tos & 0x1E | 0xC0,
     quotes=_linux_quote,
     about_icmp=lambda kind: kind not in _LINUX_ERRORS and kind <= 18,
-    source_ok=lambda source: source != 0,
+    source_ok=lambda source: source != 0 and not is_multicast(source) and not is_class_e(source),
     per_second=1.0,
     burst=6,
 )
@@ -168,7 +168,7 @@ class IcmpErrors:
         way_back = routes.lookup(packet.source)
         if way_back is None or way_back.kind is Kind.BROADCAST:
             return
-        limited = error != FRAGMENTATION_NEEDED and error.type != _REDIRECT and not way_back.interface.is_loopback
+        limited = error != FRAGMENTATION_NEEDED and error.type != _REDIRECT and way_back.kind is not Kind.LOCAL
         if limited and self._limit is not None and not self._limit.allows(packet.source):
             return
         quoted = manners.quotes(packet, way_back.interface.mtu, self._quoted)

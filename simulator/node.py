@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 from collections import deque
 
-from rules.addresses import mask_of
+from rules.addresses import dotted, mask_of
 from simulator.clock import Clock
 from simulator.interfaces import Interface
 from simulator.ledger import Ledger, Reason
@@ -95,16 +95,22 @@ class Node:
             self.tracer.record(Kind.DELIVERED, packet)
 
     def transmit(self, packet: Packet, interface: Interface, next_hop: int | None = None) -> int:
-        """Hand the packet to the interface's link; 0, or the errno a local sender gets."""
+        """Hand the packet to the interface's link; 0, or the errno a local sender gets.
+
+        It counts as transmitted before the link has it, because what the far end answers may arrive before the link
+        returns.  A link that refuses it makes it a dropped one after all.
+        """
         if not interface.up:
             self.drop(packet, Reason.INTERFACE_DOWN)
             return errno.ENETDOWN
+        self.ledger.transmitted += 1
+        if self.tracer.listening:
+            address = dotted(next_hop) if next_hop is not None else None
+            self.tracer.record(Kind.TRANSMITTED, packet, interface=interface.name, address=address)
         try:
             interface.transmit(packet.octets)
         except OSError:
+            self.ledger.transmitted -= 1
             self.drop(packet, Reason.LINK_FAILED)
             return errno.ENOBUFS
-        self.ledger.transmitted += 1
-        if self.tracer.listening:
-            self.tracer.record(Kind.TRANSMITTED, packet, interface=interface.name)
         return 0

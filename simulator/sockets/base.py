@@ -18,6 +18,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, NoReturn, Protocol
 
+from simulator.wire.ipv4 import MAXIMUM_LENGTH
+
 __all__ = ["Buffer", "QueueSocket", "fail"]
 
 _KNOWN_FLAGS = socket.MSG_PEEK | socket.MSG_DONTWAIT | socket.MSG_TRUNC | socket.MSG_WAITALL
@@ -33,6 +35,8 @@ class Buffer(Protocol):
 
     limit: int
     """What SO_RCVBUF says, octets."""
+    limits_writes: bool
+    """Whether SO_SNDBUF is also the size of the largest datagram that can be written."""
 
     def take(self, length: int) -> bool:
         """Charge one packet of that many octets; False when it does not fit."""
@@ -50,7 +54,7 @@ class QueueSocket:
         self.proto = proto
         self.buffer = buffer
         self.send_limit = buffer.limit
-        """SO_SNDBUF: the largest datagram that may be sent, octets."""
+        """SO_SNDBUF, octets."""
         self.closed = False
         self._queue: deque[tuple[bytes, Any]] = deque()
         self._lock = threading.Condition()
@@ -83,9 +87,9 @@ class QueueSocket:
 
     def recvfrom(self, bufsize: int, flags: int = 0) -> tuple[bytes, Any]:
         """The next datagram, cut to ``bufsize`` octets, and the address that came with it."""
-        octets, address = self._next(flags)
         if bufsize < 0:
-            raise ValueError("negative buffersize in recvfrom")
+            raise ValueError(f"negative buffer size in recvfrom: {bufsize}")
+        octets, address = self._next(flags)
         return octets[:bufsize], address
 
     def recv(self, bufsize: int, flags: int = 0) -> bytes:
@@ -106,6 +110,8 @@ class QueueSocket:
 
     def recvmsg(self, bufsize: int, ancbufsize: int = 0, flags: int = 0) -> tuple[bytes, list[Any], int, Any]:
         """``(octets, [], flags, address)``; MSG_TRUNC is set when the datagram was longer than ``bufsize``."""
+        if bufsize < 0 or ancbufsize < 0:
+            raise ValueError(f"negative buffer size in recvmsg: {bufsize}, {ancbufsize}")
         octets, address = self._next(flags)
         return octets[:bufsize], [], socket.MSG_TRUNC if len(octets) > bufsize else 0, address
 
@@ -113,15 +119,19 @@ class QueueSocket:
         if flags & ~_KNOWN_FLAGS:
             fail(errno.EOPNOTSUPP, f"flags {flags:#x}")
         self._check_open()
-        if not self._queue:
-            self._wait(dont_wait=bool(flags & socket.MSG_DONTWAIT))
-        if flags & socket.MSG_PEEK:
-            return self._queue[0]
-        item = self._queue.popleft()
-        self.buffer.give_back(len(item[0]))
-        if self._bell is not None and not self._queue:
-            self._silence()
-        return item
+        while True:
+            if not self._queue:
+                self._wait(dont_wait=bool(flags & socket.MSG_DONTWAIT))
+            try:
+                if flags & socket.MSG_PEEK:
+                    return self._queue[0]
+                item = self._queue.popleft()
+            except IndexError:
+                continue  # another thread was faster
+            self.buffer.give_back(len(item[0]))
+            if self._bell is not None and not self._queue:
+                self._silence()
+            return item
 
     def _wait(self, *, dont_wait: bool) -> None:
         """Until something is queued, as far as the timeout allows."""
@@ -137,6 +147,7 @@ class QueueSocket:
                     left = None if deadline is None else deadline - time.monotonic()
                     if left is not None and left <= 0:
                         raise TimeoutError("timed out")
+                    self._check_open()
                     self._lock.wait(left)
                     self._check_open()
             finally:
@@ -153,10 +164,10 @@ class QueueSocket:
                 pass
             case _:
                 raise TypeError(f"sendto() takes 2 or 3 arguments ({len(arguments) + 1} given)")
-        return self._send(bytes(data), flags, address)
+        return self._send(data, flags, address)
 
     def send(self, data: Any, flags: int = 0) -> int:
-        return self._send(bytes(data), flags, None)
+        return self._send(data, flags, None)
 
     write = send
 
@@ -165,14 +176,16 @@ class QueueSocket:
 
     def sendmsg(self, buffers: Iterable[Any], ancdata: Iterable[Any] = (), flags: int = 0, address: Any = None) -> int:
         """Ancillary data is accepted and thrown away (bsd.md W-1)."""
-        return self._send(b"".join(bytes(buffer) for buffer in buffers), flags, address)
+        return self._send(b"".join([bytes(memoryview(buffer)) for buffer in buffers]), flags, address)
 
-    def _send(self, data: bytes, flags: int, address: Any) -> int:
+    def _send(self, buffer: Any, flags: int, address: Any) -> int:
+        data = bytes(memoryview(buffer))  # no number and no list of numbers: octets
         self._check_open()
         if flags & socket.MSG_OOB:
             fail(errno.EOPNOTSUPP, f"flags {flags:#x}")
-        if len(data) > self.send_limit:
-            fail(errno.EMSGSIZE, f"{len(data)} octets, the send buffer holds {self.send_limit}")
+        limit = min(self.send_limit, MAXIMUM_LENGTH) if self.buffer.limits_writes else MAXIMUM_LENGTH
+        if len(data) > limit:
+            fail(errno.EMSGSIZE, f"{len(data)} octets are more than {limit}")
         return self._write(data, address)
 
     def _write(self, data: bytes, address: Any) -> int:
@@ -219,6 +232,8 @@ class QueueSocket:
         with contextlib.suppress(BlockingIOError):
             while True:
                 self._bell[0].recv(1)
+        if self._queue:  # something came while the bell was being silenced
+            self._bell[1].send(b"!")
 
     def settimeout(self, seconds: float | None) -> None:
         if seconds is not None and seconds < 0:
@@ -244,7 +259,10 @@ class QueueSocket:
         fail(errno.EINVAL)
 
     def setsockopt(self, level: int, name: int, value: int | bytes) -> None:
-        """Set an option.  :raises OSError: ENOPROTOOPT for one that this socket does not have."""
+        """Set an option, an integer or its four octets.
+
+        :raises OSError: ENOPROTOOPT for one that this socket does not have, EINVAL for fewer than four octets.
+        """
         self._check_open()
         setter = self._option(level, name)
         setter(self._option_value(value))
@@ -252,16 +270,17 @@ class QueueSocket:
 
     def getsockopt(self, level: int, name: int, buflen: int = 0) -> int | bytes:
         self._check_open()
-        self._option(level, name)
-        if (level, name) == (socket.SOL_SOCKET, socket.SO_RCVBUF):
-            value = self.buffer.limit
-        elif (level, name) == (socket.SOL_SOCKET, socket.SO_SNDBUF):
-            value = self.send_limit
-        elif (level, name) == (socket.SOL_SOCKET, socket.SO_TYPE):
-            value = self.type
-        else:
+        facts = {
+            (socket.SOL_SOCKET, socket.SO_RCVBUF): self.buffer.limit,
+            (socket.SOL_SOCKET, socket.SO_SNDBUF): self.send_limit,
+            (socket.SOL_SOCKET, socket.SO_TYPE): self.type,
+            (socket.SOL_SOCKET, socket.SO_ERROR): 0,
+        }
+        value = facts.get((level, name))
+        if value is None:
+            self._option(level, name)
             value = self._options.get((level, name), 0)
-        return value.to_bytes(4, "little")[:buflen] if buflen else value
+        return value.to_bytes(4, "little", signed=True)[:buflen] if buflen else value
 
     def _option(self, level: int, name: int) -> Callable[[int], None]:
         setter = self._setters().get((level, name))
@@ -287,7 +306,12 @@ class QueueSocket:
 
     @staticmethod
     def _option_value(value: int | bytes) -> int:
-        return value if isinstance(value, int) else int.from_bytes(bytes(value)[:4], "little")
+        if isinstance(value, int):
+            return value
+        octets = bytes(memoryview(value))
+        if len(octets) < 4:
+            fail(errno.EINVAL, f"an option of {len(octets)} octets")
+        return int.from_bytes(octets[:4], "little", signed=True)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {'closed' if self.closed else f'{len(self._queue)} queued'}>"

@@ -20,6 +20,9 @@ class LinuxBuffer:
 
     __slots__ = ("_used", "limit")
 
+    limits_writes = False
+    """A write may use more than SO_SNDBUF as long as nothing else is waiting, and here nothing ever is."""
+
     def __init__(self, limit: int = LINUX_DEFAULT) -> None:
         self.limit = limit
         self._used = 0
@@ -39,6 +42,8 @@ class BsdBuffer:
     """Counts octets with sixteen for the address, and the mbufs that hold them (bsd.md R-16)."""
 
     __slots__ = ("_mbufs", "_used", "limit")
+
+    limits_writes = True
 
     def __init__(self, limit: int = BSD_DEFAULT) -> None:
         self.limit = limit
