@@ -23,6 +23,8 @@ class UdpPorts:
     def __init__(self, is_local: Callable[[int], bool]) -> None:
         self._bound: dict[int, list[UdpSocket]] = {}
         self._is_local = is_local
+        self.reserved = range(0)
+        """Ports that nobody can bind (linux.md N6)."""
 
     def bind(self, sock: UdpSocket, host: int, port: int) -> int:
         if host and not self._is_local(host):
@@ -32,7 +34,7 @@ class UdpPorts:
             if port == 0:
                 fail(errno.EAGAIN, "no free UDP port")
         taken = self._bound.setdefault(port, [])
-        if any(other.host == host or not other.host or not host for other in taken):
+        if port in self.reserved or any(other.host == host or not other.host or not host for other in taken):
             fail(errno.EADDRINUSE, f"UDP port {port}")
         taken.append(sock)
         return port
