@@ -6,6 +6,7 @@ here listens on TCP ports, and reports protocols and ports that nobody serves (R
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 
 from rules.addresses import dotted
@@ -18,6 +19,9 @@ from simulator.sockets.udp import UdpPorts
 from simulator.wire import checksum, icmp, tcp, udp
 
 __all__ = ["Host"]
+
+_LARGEST_UDP = 65535 - 20 - 8
+"""Octets of data that fit a datagram behind the IP and the UDP header."""
 
 
 class Host:
@@ -91,6 +95,8 @@ class Host:
     def send_udp(self, source: int, source_port: int, destination: int, destination_port: int, data: bytes) -> int:
         """A UDP socket of this host writes: the errno, 0 for success."""
         node = self._node
+        if len(data) > _LARGEST_UDP:
+            return errno.EMSGSIZE
         if not source:
             source = node.source_towards(destination)
         segment = udp.Header(source_port=source_port, destination_port=destination_port).emit(
