@@ -131,9 +131,7 @@ class Router:
         :raises ValueError: for a name that is taken or too long, an MTU outside 68 to 65535, or a bad address.
         """
         if not _NAME.fullmatch(name):
-            raise ValueError(
-                f"an interface name is 1 to 15 printable ASCII characters, no blank and no slash: {name!r}"
-            )
+            raise ValueError(f"an interface name has 1 to 15 printable ASCII characters, no blank, no slash: {name!r}")
         if name in self.node.interfaces:
             raise ValueError(f"there is an interface {name!r} already")
         if not isinstance(mtu, int) or mtu not in _MTU:
