@@ -15,11 +15,11 @@ stage calls it, and all return the errno that a local sender gets, 0 for none.
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
-from rules.fields import DONT_FRAGMENT, MORE_FRAGMENTS, OFFSET_MASK, TCP
+from rules.fields import DONT_FRAGMENT, ICMP, MORE_FRAGMENTS, OFFSET_MASK, TCP
 from rules.ipchains import Tables
 from rules.ipchains.chains import Chain
 from rules.ipchains.engine import traverse
@@ -42,6 +42,7 @@ from simulator.icmp_errors import (
 )
 from simulator.interfaces import Interface
 from simulator.ledger import Reason
+from simulator.masquerade import Masquerade
 from simulator.node import Node
 from simulator.packet import Packet
 from simulator.paths.redirects import Redirects
@@ -58,6 +59,7 @@ __all__ = ["LinuxPath"]
 
 _FRAGMENT_BITS = MORE_FRAGMENTS | OFFSET_MASK
 _LIMITED_BROADCAST = 0xFFFFFFFF
+_THIS_HOST = 0x7F000001
 _REMEMBERED = 4096
 
 
@@ -83,13 +85,22 @@ _INJECTED = _Origin(errno.EPERM, errno.EPERM, None, fragments.LINUX)
 class LinuxPath:
     """One router's way of packets."""
 
-    def __init__(self, node: Node, profile: LinuxProfile, tables: Tables, ports: DivertPorts, udp: UdpPorts) -> None:
+    def __init__(
+        self,
+        node: Node,
+        profile: LinuxProfile,
+        tables: Tables,
+        ports: DivertPorts,
+        udp: UdpPorts,
+        masquerade: Masquerade,
+    ) -> None:
         self.node = node
         self.profile = profile
         self.errors = IcmpErrors(node, LINUX_MANNERS, self.send)
         self.host = Host(node, self.send, self.errors, udp)
         self.collecting = Collecting(node, LinuxReassembly(), self._reassembly_timeout)
         self.redirects = Redirects(node.clock)
+        self._masquerade = masquerade
         self._ledger = node.ledger
         self._tracer = node.tracer
         self._drop = node.drop
@@ -103,7 +114,7 @@ class LinuxPath:
         self._addresses: dict[tuple[int, int, str], Address] = {}
         self._input_routes: dict[tuple[int, int], Route | Reason] = {}
         self._generation = -1
-        self._after_input: dict[Action, Callable[[Packet, Verdict], int]] = {
+        self._after_input: dict[Action, Callable[[Packet, Verdict, Route | None], int]] = {
             Action.DENY: self._denied,
             Action.REJECT: self._input_rejected,
             Action.REDIRECT: self._input_redirected,
@@ -182,26 +193,26 @@ class LinuxPath:
         action = verdict.action
         if action is Action.ACCEPT or action is Action.MASQ:  # MASQ means no more than ACCEPT here (F8)
             return self._route_input(packet) if route is None else self._deliver(packet)
-        return self._after_input[action](packet, verdict)
+        return self._after_input[action](packet, verdict, route)
 
-    def _denied(self, packet: Packet, verdict: Verdict) -> int:
+    def _denied(self, packet: Packet, verdict: Verdict, route: Route | None) -> int:
         return self._drop(packet, Reason.DENIED)
 
-    def _input_rejected(self, packet: Packet, verdict: Verdict) -> int:
+    def _input_rejected(self, packet: Packet, verdict: Verdict, route: Route | None) -> int:
         """REJECT looks for a route first; only if there is one, the sender hears port unreachable (H3)."""
-        if self.profile.reject_before_routing or isinstance(self._input_route(packet), Route):
+        if self.profile.reject_before_routing or isinstance(route or self._input_route(packet), Route):
             self.errors.report(packet, PORT_UNREACHABLE)
         return self._drop(packet, Reason.REJECTED)
 
-    def _input_redirected(self, packet: Packet, verdict: Verdict) -> int:
+    def _input_redirected(self, packet: Packet, verdict: Verdict, route: Route | None) -> int:
         """REDIRECT delivers here whatever the destination (H3)."""
-        route = self._input_route(packet)
-        if isinstance(route, Reason):
-            return self._drop(packet, route)
+        found = route or self._input_route(packet)
+        if isinstance(found, Reason):
+            return self._drop(packet, found)
         packet.redirect_port = verdict.port or 0
         return self._deliver(packet)
 
-    def _input_diverted(self, packet: Packet, verdict: Verdict) -> int:
+    def _input_diverted(self, packet: Packet, verdict: Verdict, route: Route | None) -> int:
         self._divert(packet, "input", verdict.port or 0)
         return 0
 
@@ -233,9 +244,9 @@ class LinuxPath:
         fault = self._source_fault(source, destination)
         if fault is not None:
             return fault
-        if destination >> 24 == 0 or is_loopback(destination):
-            return Reason.MARTIAN_DESTINATION
-        if destination != _LIMITED_BROADCAST and is_class_e(destination):
+        if _is_limited_broadcast(source, destination):
+            return Route(destination, 32, self.node.loopback, kind=RouteKind.BROADCAST)
+        if destination >> 24 == 0 or is_loopback(destination) or is_class_e(destination):
             return Reason.MARTIAN_DESTINATION
         route = self.node.routes.lookup(destination)
         if route is None:
@@ -250,8 +261,8 @@ class LinuxPath:
         """Sources that nobody can have: loopback, multicast, class E, 0/8, and this host's own addresses (T3)."""
         if is_loopback(source) or is_multicast(source) or is_class_e(source):
             return Reason.MARTIAN_SOURCE
-        if source >> 24 == 0 and not (source == 0 and destination == _LIMITED_BROADCAST):
-            return Reason.MARTIAN_SOURCE
+        if source >> 24 == 0:
+            return None if _is_limited_broadcast(source, destination) else Reason.MARTIAN_SOURCE
         route = self.node.routes.lookup(source)
         if route is not None and route.kind in (RouteKind.LOCAL, RouteKind.BROADCAST):
             return Reason.MARTIAN_SOURCE
@@ -269,12 +280,18 @@ class LinuxPath:
     # == local delivery (ip_local_deliver) =========================================================================
 
     def _deliver(self, packet: Packet) -> int:
-        """Reassembly, unless it was done before the input chain; then the protocols (H4)."""
+        """Reassembly, unless it was done before the input chain; then, unless it is for a masqueraded client, the
+        protocols (H4)."""
         if packet.fragment & _FRAGMENT_BITS:
             whole = self._reassemble(packet)
             if whole is None:
                 return 0
             packet = whole
+        answer = self._masquerade.demasquerade(packet)
+        if isinstance(answer, Reason):
+            return self._drop(packet, answer)
+        if answer:
+            return self._route_input(packet)
         self.host.deliver(packet)
         return 0
 
@@ -310,7 +327,7 @@ class LinuxPath:
             self._redirect_sender(packet, route)
         packet.lower_ttl()
         if packet.total_length > interface.mtu and packet.fragment & DONT_FRAGMENT:
-            self.errors.report(packet, FRAGMENTATION_NEEDED, interface.mtu)
+            self._unreachable(packet, FRAGMENTATION_NEEDED, interface.mtu)
             return self._drop(packet, Reason.NEEDS_FRAGMENTING)
         return self._forward_chain(packet, route)
 
@@ -323,9 +340,14 @@ class LinuxPath:
             self.errors.report(packet, REDIRECT_HOST, gateway)
 
     def _forward_chain(self, packet: Packet, route: Route) -> int:
-        """The forward chain, then the output chain (H7)."""
+        """The forward chain, then the output chain (H7).  What belongs to a masqueraded conversation already, an answer
+        or an error about one, goes past it (N6)."""
         interface = route.interface
         packet.leaving_by = interface
+        if packet.demasqueraded:
+            return self._output_chain(packet, route, _FORWARDED)
+        if packet.protocol == ICMP and (known := self._masquerade.masquerade_error(packet)):
+            return self._translated(packet, route, known)
         verdict = self._consult(self._forward_rules, packet, interface)
         action = verdict.action
         if action is Action.ACCEPT:
@@ -333,10 +355,22 @@ class LinuxPath:
         if action is Action.DIVERT:
             self._divert(packet, "forward", verdict.port or 0)
             return 0
+        if action is Action.MASQ:
+            return self._translated(packet, route, self._masquerade.masquerade(packet))
         if action is Action.REJECT:
             self.errors.report(packet, HOST_UNREACHABLE)
             return self._drop(packet, Reason.REJECTED)
         return self._drop(packet, Reason.DENIED)
+
+    def _translated(self, packet: Packet, route: Route, answer: Reason | bool) -> int:
+        """On to the output chain after masquerading, unless that failed."""
+        if isinstance(answer, Reason):
+            return self._drop(packet, answer)
+        return self._output_chain(packet, route, _FORWARDED)
+
+    def _unreachable(self, packet: Packet, error: Error, rest: int = 0) -> None:
+        """Destination unreachable; it quotes what the sender sent, not what demasquerading made of it."""
+        self.errors.report(self._masquerade.as_received(packet) if packet.demasqueraded else packet, error, rest)
 
     # == the output chain, and out =================================================================================
 
@@ -351,7 +385,7 @@ class LinuxPath:
             return origin.denied
         if action is Action.REJECT:
             if origin.error is not None:
-                self.errors.report(packet, origin.error)
+                self._unreachable(packet, origin.error)
             self._drop(packet, Reason.REJECTED)
             return origin.rejected
         if action is Action.DIVERT:
@@ -365,6 +399,9 @@ class LinuxPath:
         if origin is _LOCAL_TCP:
             packet.fix_checksum()
         if packet.total_length > interface.mtu:
+            if origin is not _FORWARDED and packet.fragment & DONT_FRAGMENT:
+                self._drop(packet, Reason.NEEDS_FRAGMENTING)
+                return errno.EMSGSIZE
             return self._send_fragments(packet, route, origin)
         return self._transmit(packet, route)
 
@@ -375,36 +412,52 @@ class LinuxPath:
 
     def _send_fragments(self, packet: Packet, route: Route, origin: _Origin) -> int:
         """R10: the pieces do not meet the output chain again."""
-        try:
-            pieces = fragment(packet.octets, route.interface.mtu, style=origin.fragments)
-        except ValueError:
-            self._drop(packet, Reason.NEEDS_FRAGMENTING)
-            return errno.EMSGSIZE
-        self._ledger.generated += len(pieces) - 1
         result = 0
-        for piece in pieces:
-            result = self._transmit(packet.with_octets(piece), route) or result
+        for piece in self._pieces(packet, route.interface.mtu, origin.fragments):
+            result = self._transmit(piece, route) or result
         return result
+
+    def _pieces(self, packet: Packet, mtu: int, style: fragments.Style) -> Iterator[Packet]:
+        """The fragments of a datagram, each counted when its turn comes: the first one to leave goes on as the datagram
+        itself, the others are new."""
+        for index, octets in enumerate(fragment(packet.octets, mtu, style=style)):
+            piece = packet.with_octets(octets)
+            if index:
+                self._ledger.generated += 1
+                if self._tracer.listening:
+                    self._tracer.record(Kind.GENERATED, piece, detail=f"fragment of #{packet.number}")
+            else:
+                piece.number = packet.number
+            yield piece
 
     def _send_special(self, packet: Packet, route: Route) -> int:
         """To this host itself, or to many (H11, H12)."""
         interface = route.interface
+        if not interface.up:
+            self._drop(packet, Reason.INTERFACE_DOWN)
+            return errno.ENETDOWN
         if route.kind is RouteKind.LOCAL:
             packet.received_on = interface
             packet.leaving_by = None
             return self._enter(packet, route)
         to_group = is_multicast(packet.destination)
-        if not to_group or packet.destination in interface.groups:
-            twin = packet.copy()
-            twin.received_on = interface
-            twin.leaving_by = None
-            self._ledger.generated += 1
-            if self._tracer.listening:
-                self._tracer.record(Kind.GENERATED, twin, detail=f"copy of #{packet.number} looped back")
-            self._enter(twin, route)
         if to_group and packet.ttl == 0:
-            return self._drop(packet, Reason.TTL_EXCEEDED)
-        return self.node.transmit(packet, interface)
+            result = self._drop(packet, Reason.TTL_EXCEEDED)
+        else:
+            result = self.node.transmit(packet, interface)
+        if not to_group or packet.destination in interface.groups:
+            self._loop_back(packet, route)
+        return result
+
+    def _loop_back(self, packet: Packet, route: Route) -> None:
+        """A copy of what was sent to many, as received on the interface it left by (H12)."""
+        twin = packet.copy()
+        twin.received_on = route.interface
+        twin.leaving_by = None
+        self._ledger.generated += 1
+        if self._tracer.listening:
+            self._tracer.record(Kind.GENERATED, twin, detail=f"copy of #{packet.number} looped back")
+        self._enter(twin, route)
 
     # == local output (ip_build_xmit, ip_queue_xmit) ===============================================================
 
@@ -437,6 +490,8 @@ class LinuxPath:
         by_program: bool = False,
     ) -> int:
         """A datagram that this host's own protocols make (:class:`simulator.icmp_errors.Send`)."""
+        if not destination:
+            destination = _THIS_HOST  # O8
         route = self._output_route(destination, source)
         if route is None:
             return errno.ENETUNREACH
@@ -449,6 +504,7 @@ class LinuxPath:
             ttl=ttl,
             tos=tos,
             identification=self.node.identification(),
+            fragment=DONT_FRAGMENT if protocol == TCP else 0,
         )
         packet = Packet(header.emit(payload))
         if by_program:
@@ -459,6 +515,7 @@ class LinuxPath:
             kind = Kind.ORIGINATED if by_program else Kind.GENERATED
             self._tracer.record(kind, packet, interface=route.interface.name)
         if protocol == TCP:
+            packet.clear_checksum()  # until after the firewall (T1)
             return self._output_chain(packet, route, _LOCAL_TCP)
         return self._send_local(packet, route)
 
@@ -470,30 +527,27 @@ class LinuxPath:
         if packet.fragment & DONT_FRAGMENT:
             self._drop(packet, Reason.NEEDS_FRAGMENTING)
             return errno.EMSGSIZE
-        try:
-            pieces = fragment(packet.octets, route.interface.mtu, style=_LOCAL_DATAGRAM.fragments)
-        except ValueError:
-            self._drop(packet, Reason.NEEDS_FRAGMENTING)
-            return errno.EMSGSIZE
-        self._ledger.generated += len(pieces) - 1
-        for sent, piece in enumerate(pieces, start=1):
-            result = self._output_chain(packet.with_octets(piece), route, _LOCAL_DATAGRAM)
+        for piece in self._pieces(packet, route.interface.mtu, _LOCAL_DATAGRAM.fragments):
+            result = self._output_chain(piece, route, _LOCAL_DATAGRAM)
             if result:
-                self._ledger.generated -= len(pieces) - sent
                 return result
         return 0
 
     def _output_route(self, destination: int, source: int) -> Route | None:
         """Datagrams to many go where their source address belongs; all others by the table (ip_route_output)."""
-        if (is_multicast(destination) or destination == _LIMITED_BROADCAST) and source in self.node.own:
-            kind = RouteKind.UNICAST if is_multicast(destination) else RouteKind.BROADCAST
-            return Route(destination, 32, self.node.own[source], kind=kind)
+        if not destination:
+            return Route(0, 32, self.node.loopback, kind=RouteKind.LOCAL)  # O8
+        to_all = destination == _LIMITED_BROADCAST
+        if is_multicast(destination) or to_all:
+            home = self.node.own.get(source)
+            if home is not None and home.up:
+                return Route(destination, 32, home, kind=RouteKind.BROADCAST if to_all else RouteKind.UNICAST)
         route = self.node.routes.lookup(destination)
         if route is None or route.kind in (RouteKind.REJECT, RouteKind.BLACKHOLE):
             return None
         if route.kind is RouteKind.LOCAL:
             return Route(destination, 32, self.node.loopback, kind=RouteKind.LOCAL)
-        return route
+        return Route(destination, 32, route.interface, kind=RouteKind.BROADCAST) if to_all else route
 
     # == divert ====================================================================================================
 
@@ -550,16 +604,22 @@ class LinuxPath:
         return 0
 
     def inject_outbound(self, packet: Packet) -> int:
-        """Routed by its destination, whatever its source, to the output chain (D12, T2); never fragmented (D9)."""
+        """Routed by its destination, whatever its source, to the output chain (D12, T2); not fragmented (D9), unless
+        the router always defragments (D8)."""
         packet.diverted = True
         route = self._output_route(packet.destination, packet.source)
         if route is None:
             self._drop(packet, Reason.NO_ROUTE)
             return errno.ENETUNREACH
-        if packet.total_length > route.interface.mtu:
+        if packet.total_length > route.interface.mtu and not self.profile.always_defragment:
             self._drop(packet, Reason.NEEDS_FRAGMENTING)
             return errno.EMSGSIZE
         return self._output_chain(packet, route, _INJECTED)
+
+
+def _is_limited_broadcast(source: int, destination: int) -> bool:
+    """For everybody on the link, whatever the routes say: what hosts send that have no address yet (T3)."""
+    return destination == _LIMITED_BROADCAST or source == destination == 0
 
 
 def _header_fault(packet: Packet) -> Reason:
