@@ -15,7 +15,7 @@ from simulator.icmp_errors import PORT_UNREACHABLE, PROTOCOL_UNREACHABLE, IcmpEr
 from simulator.node import Node
 from simulator.packet import Packet
 from simulator.routing import Kind, is_multicast
-from simulator.sockets.udp import UdpPorts
+from simulator.sockets.udp import UdpPorts, UdpSocket, proxied
 from simulator.wire import checksum, icmp, tcp, udp
 
 __all__ = ["Host"]
@@ -70,11 +70,21 @@ class Host:
             header, data = udp.parse(segment, source=packet.source, destination=packet.destination)
         except ValueError:
             return
-        sock = self._udp_ports.find(packet.destination, packet.redirect_port or header.destination_port)
+        sock = self._udp_ports.find(packet.destination, header.destination_port)
+        address: tuple[str, int] = (dotted(packet.source), header.source_port)
+        if packet.redirect_port:
+            sock = self._proxy(packet) or sock
+            address = proxied(packet.source, header.source_port, packet.destination, header.destination_port)
         if sock is None:
             self._errors.report(packet, PORT_UNREACHABLE)
         else:
-            sock.enqueue(data, (dotted(packet.source), header.source_port))
+            sock.enqueue(data, address)
+
+    def _proxy(self, packet: Packet) -> UdpSocket | None:
+        """The socket on the port that a REDIRECT rule chose, at the address of the receiving interface."""
+        interface = packet.received_on
+        here = interface.address if interface is not None else None
+        return self._udp_ports.find(here or 0, packet.redirect_port)
 
     def _tcp(self, packet: Packet, segment: bytes) -> None:
         """RFC 9293 section 3.10.7.1: every port is closed."""

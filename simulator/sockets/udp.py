@@ -1,4 +1,10 @@
-"""UDP sockets of the router itself: the services it offers as a host."""
+"""UDP sockets of the router itself: the services it offers as a host.
+
+A REDIRECT rule gives a socket datagrams that were meant for others (transparent proxy).  What they were meant for rides
+in ``sin_zero`` of the address that comes with them, where Linux 2.2 puts it for who asks with MSG_PROXY; here everybody
+gets it.  An answer sent to that very address leaves with the original destination, address and port, as its source; one
+sent to a plain pair of the same values leaves from the socket's own.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +14,30 @@ from collections.abc import Callable
 from typing import Any
 
 from rules.addresses import dotted
-from simulator.sockets.address import parse_pair
+from simulator.sockets.address import LINUX_LAYOUT, Address, parse_pair
 from simulator.sockets.base import Buffer, QueueSocket, fail
 
-__all__ = ["UdpPorts", "UdpSocket"]
+__all__ = ["UdpPorts", "UdpSocket", "proxied"]
+
+_PROXIED = bytes((2, 0))
+"""``sin_family`` of a second address in ``sin_zero``."""
 
 Send = Callable[[int, int, int, int, bytes], int]
 """(source address, source port, destination, destination port, data) -> errno, 0 for success."""
+
+
+def proxied(source: int, source_port: int, destination: int, destination_port: int) -> Address:
+    """The sender's address, with what the datagram was meant for in its ``sin_zero``."""
+    zero = LINUX_LAYOUT.pack(destination, destination_port, bytes(8))[:8]
+    return Address(source, source_port, interface=None, zero=zero, layout=LINUX_LAYOUT, swap=False)
+
+
+def _meant_for(address: Any) -> tuple[int, int] | None:
+    """What the datagram that came with this address was meant for, if it was redirected."""
+    if not isinstance(address, Address) or address.packed[8:10] != _PROXIED:
+        return None
+    second = LINUX_LAYOUT.unpack(address.packed[8:].ljust(16, b"\0"))
+    return second.host, second.tag
 
 
 class UdpPorts:
@@ -33,10 +56,10 @@ class UdpPorts:
             port = next((free for free in range(1024, 5000) if free not in self._bound), 0)
             if port == 0:
                 fail(errno.EAGAIN, "no free UDP port")
-        taken = self._bound.setdefault(port, [])
+        taken = self._bound.get(port, [])
         if port in self.reserved or any(other.host == host or not other.host or not host for other in taken):
             fail(errno.EADDRINUSE, f"UDP port {port}")
-        taken.append(sock)
+        self._bound[port] = [*taken, sock]
         return port
 
     def release(self, sock: UdpSocket) -> None:
@@ -99,7 +122,8 @@ class UdpSocket(QueueSocket):
             fail(errno.EDESTADDRREQ)
         if not self.port:
             self.port = self._ports.bind(self, 0, 0)
-        number = self._send_datagram(self.host, self.port, *destination, data)
+        source, source_port = _meant_for(address) or (self.host, self.port)
+        number = self._send_datagram(source, source_port, *destination, data)
         if number:
             fail(number)
         return len(data)
