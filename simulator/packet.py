@@ -268,9 +268,11 @@ class Packet:
         self.octets = self.octets[:1] + bytes((tos,)) + self.octets[2:]
 
     def fix_checksum(self) -> None:
-        """The right header checksum, computed anew."""
+        """The right header checksum, computed anew; octets that have it already stay as they are."""
         octets = self.octets
         length = self.header_length
+        if int.from_bytes(octets[:length], "big") % 0xFFFF == 0 and self.checksum != 0xFFFF:
+            return
         self.checksum = fitting = checksum.checksum(octets[:10] + octets[12:length])
         self.octets = octets[:10] + _pack_word(fitting) + octets[12:]
 
@@ -283,6 +285,11 @@ class Packet:
         """No header checksum yet: the kernel computes it last."""
         self.checksum = 0
         self.octets = self.octets[:10] + b"\0\0" + self.octets[12:]
+
+    def set_total_length(self, total_length: int) -> None:
+        """A new total length; the header checksum stays as it was."""
+        self.total_length = total_length
+        self.octets = self.octets[:2] + _pack_word(total_length) + self.octets[4:]
 
     def set_source(self, source: int) -> None:
         """A new source address; the header checksum stays as it was."""

@@ -88,6 +88,8 @@ class Address(tuple[str, int]):
     """The rule number (BSD) or the divert port (Linux), whatever octet order ``[1]`` shows it in."""
     packed: bytes
     """The sixteen octets of the system's ``sockaddr_in``."""
+    destination: Destination
+    """What these octets say to a socket that writes there."""
 
     def __new__(cls, host: int, tag: int, *, interface: str | None, zero: bytes, layout: Layout, swap: bool) -> Address:
         """``zero``: what ``sin_zero`` holds; ``swap``: show the tag in the other octet order (bsd.md R-2)."""
@@ -95,6 +97,7 @@ class Address(tuple[str, int]):
         address.interface = interface
         address.tag = tag
         address.packed = layout.pack(host, tag, zero)
+        address.destination = Destination(host, tag, zero)
         return address
 
     def __repr__(self) -> str:

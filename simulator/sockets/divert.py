@@ -134,7 +134,7 @@ class DivertSocket(QueueSocket):
         if address is None:
             return None
         if isinstance(address, Address):
-            return self._layout.unpack(address.packed)
+            return address.destination
         if isinstance(address, bytes | bytearray | memoryview):
             if len(address) < 16:
                 fail(errno.EINVAL, f"a sockaddr_in has 16 octets, not {len(address)}")

@@ -57,7 +57,9 @@ class LinuxWriting:
 
     def _packet(self, data: bytes, interface: Interface | None) -> Packet:
         """D15: total length as written, the ID filled in if 0, the source too for outgoing, the checksum redone."""
-        packet = Packet(data[:2] + len(data).to_bytes(2, "big") + data[4:], interface)
+        packet = Packet(data, interface)
+        if packet.total_length != len(data):
+            packet.set_total_length(len(data))
         if not packet.identification:
             packet.set_identification(self._node.identification())
         if not packet.source and interface is None:
