@@ -15,12 +15,12 @@ from rules.ipfw.questions import (
     AddressInSet,
     AddressInTable,
     AddressIsLocal,
+    AddressIsLocal6,
     End,
     Family,
     InterfaceAddress,
     InterfacePattern,
     InterfaceTable,
-    Never,
 )
 from rules.ipfw.switches import Switches
 from rules.ipfw.words import DATA_ERROR, NO_HOST, UNAVAILABLE, RefusalError, Words, leading_number
@@ -130,7 +130,7 @@ def _ip6(words: Words, switches: Switches, end: End) -> Predicate | None:
     word = words.need("missing address")
     if word == "me6" or words.means("me"):
         words.take()
-        return Never("me6")
+        return AddressIsLocal6(end)
     words.take()
     if word.startswith("table("):
         return AddressInTable(end, *_table_reference(word, switches))

@@ -32,6 +32,7 @@ from rules.ipfw.questions import (
     AddressInSet,
     AddressInTable,
     AddressIsLocal,
+    AddressIsLocal6,
     Antispoof,
     Comment,
     Diverted,
@@ -141,7 +142,7 @@ def _address(question: Predicate, style: Style) -> str:
             return f"{dotted(base)}/{33 - size.bit_length()}{_set_members(question)}"
         case AddressInTable(table=table, value=value):
             return f"table({table})" if value is None else f"table({table},{value})"
-    return "me"
+    return "me6" if isinstance(question, AddressIsLocal6) else "me"
 
 
 def _ranges(ranges: Ranges, protocol: int, style: Style) -> str:
@@ -235,7 +236,7 @@ def _end_of(question: Predicate) -> End | None:
         return End.SOURCE
     if isinstance(question, Destination):
         return End.DESTINATION
-    if isinstance(question, AddressIn | AddressInSet | AddressInTable | AddressIsLocal):
+    if isinstance(question, AddressIn | AddressInSet | AddressInTable | AddressIsLocal | AddressIsLocal6):
         return question.end
     return None
 

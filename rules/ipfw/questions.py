@@ -24,6 +24,7 @@ __all__ = [
     "AddressInSet",
     "AddressInTable",
     "AddressIsLocal",
+    "AddressIsLocal6",
     "Antispoof",
     "Bound",
     "Comment",
@@ -136,6 +137,20 @@ class AddressIsLocal(Bound):
         if self.end is End.SOURCE:
             return lambda fields: is_local(fields.source)
         return lambda fields: is_local(fields.destination)
+
+
+@dataclass(frozen=True, slots=True)
+class AddressIsLocal6:
+    """``me6``, or ``me`` of a rule for ``ip6``: an IPv6 address of this host, which no datagram here has."""
+
+    end: End
+
+    @property
+    def reads(self) -> frozenset[str]:
+        return frozenset()
+
+    def test(self, fields: Fields) -> bool:
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -581,7 +596,7 @@ class Fib(Bound):
 
 @dataclass(frozen=True, slots=True)
 class Never:
-    """Asks for something that no datagram has here: ``layer2``, ``ipsec``, ``sockarg``, ``jail N``, ``me6`` (E-23)."""
+    """Asks for something that no datagram has here: ``layer2``, ``ipsec``, ``sockarg``, ``jail N`` (E-23)."""
 
     reads: ClassVar[frozenset[str]] = frozenset()
     words: str
