@@ -17,6 +17,7 @@ from rules.ipchains.engine import as_matched
 from rules.ipchains.masquerading import MasqueradeEntry, Masquerading, NoMasquerading
 from rules.ipchains.names import Names
 from rules.ipchains.rule import Action, Flag, Inverse, Rule
+from rules.ipchains.saving import restore, save
 from rules.ipchains.switches import PROFILES, Switches
 from rules.ipchains.tables import Result, Tables
 from rules.ipchains.verdict import Copy, Decision, Verdict
@@ -42,4 +43,6 @@ __all__ = [
     "Tables",
     "Verdict",
     "as_matched",
+    "restore",
+    "save",
 ]

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-from recorded import cases
+import pytest
+from recorded import CORPUS, cases
 
+from rules.addresses import dotted
+from rules.fields import TCP, UDP
+from rules.ipchains import Names
 from simulator.conformance.ipchains import replay_commands, replay_verdicts
 
 PACKET_INPUT = ("chain", "interface", "octets", "mark")
@@ -28,6 +33,26 @@ def test_rule_sets() -> None:
         assert ours["counters"] == case["counters"], case["name"]
         assert list(ours["counters"]) == list(case["counters"]), case["name"]
     assert count
+
+
+def test_names() -> None:
+    """The names that the transcripts use mean the same in our own tables, and are shown the same."""
+    path = CORPUS / "host-names.json"
+    if not path.exists():
+        pytest.skip(f"no recorded names at {path}")
+    recorded = json.loads(path.read_text(encoding="utf-8"))
+    names = Names.standard()
+    for name, address in (recorded["hosts"] | recorded["networks"]).items():
+        assert [dotted(found) for found in names.host_or_network(name)] == [address]
+    for name, number in recorded["protocols"].items():
+        assert names.protocol_numbers[name] == number
+    for number, name in recorded["protocol_shown_as"].items():
+        assert names.protocol_names[int(number)] == name
+    for transport, protocol in (("tcp", TCP), ("udp", UDP)):
+        for name, port in recorded["services"][transport].items():
+            assert names.port(name, protocol) == port
+        for port, name in recorded["service_shown_as"][transport].items():
+            assert names.service(int(port), protocol) == name
 
 
 def test_transcripts() -> None:

@@ -226,6 +226,12 @@ def test_check() -> None:
     assert tables.run(f"-C forward -p all {where.format('', '')} -b") == "masqueraded\nmasqueraded\n"
     assert tables.run(f"-C mine -p tcp {both}") == "redirected\n"
     assert tables.run(f"-C mine -p icmp {both}") == "passed through chain\n"
+    ping = f"-C input -p icmp {where.format('ping', '')}"
+    assert tables.run(ping) == "accepted\n"
+    tables.run("-I input -p icmp -s 0/0 8 -d 0/0 0 -j DENY")
+    assert tables.run(ping) == "denied\n"
+    needs_ports = tables.execute(f"-C input -p icmp {where.format('', '')}".split())
+    assert needs_ports.stderr == usage("one port required with source/destination address for -C")
     assert not any(entry.packets for chain in tables.chains.values() for entry in chain.entries)
     broad = tables.execute(f"-C mine -p icmp {where.format('redirect', '')}".split())
     assert broad.stderr == usage("Must specify exact ICMP type for testing")

@@ -188,6 +188,14 @@ def test_log_numbers_restart_as_the_switch_says() -> None:
     assert tables(*rules, profile="linux-2.0").traverse("input", packet(), "eth0").log[0].endswith("(#3)")
 
 
+def test_log_numbers_restart_after_a_chain_returned() -> None:
+    firewall = tables("-N u", "-A input -p 47", "-A input -j u", "-A input -l", "-A u -l", "-A u -l")
+    said = firewall.traverse("input", packet(), "eth0")
+    assert [line[-4:] for line in said.log] == ["(#1)", "(#1)", "(#1)"]
+    firewall.run("-I input 3 -p 50")
+    assert firewall.traverse("input", packet(), "eth0").log[2].endswith("(#2)")
+
+
 def test_log_shows_options_syn_and_port() -> None:
     firewall = tables("-A input -p tcp -l -j REDIRECT 8080")
     opening = tcp(tcp_flags=SYN, options=bytes.fromhex("8307040a00000100"), header_length=28, total_length=48)
@@ -213,6 +221,14 @@ def test_unmarked_packets_share_an_answer() -> None:
     assert (marked.mark, marked.tos, marked.changed) == (9, 8, False)
     firewall.run("-I input -p udp -j DENY")
     assert firewall.traverse("input", TCP_WHOLE, "eth0").rule == "input:2"
+
+
+def test_a_new_policy_answers_at_once() -> None:
+    firewall = tables()
+    assert firewall.traverse("output", PING, "eth0").action is Action.ACCEPT
+    firewall.run("-P output DENY")
+    assert firewall.traverse("output", PING, "eth0").action is Action.DENY
+    assert firewall.chains["output"].packets == 2
 
 
 def test_divert() -> None:

@@ -11,7 +11,7 @@ from rules.fields import ICMP, TCP, UDP, Header
 from rules.ipchains import CommandError, Decision, Flag, Inverse, Rule, Tables, as_matched
 from rules.ipchains.numbers import dotted_quad, internet_address, signed, unsigned
 from rules.ipchains.questions import questions
-from rules.ipchains.save import restore, save
+from rules.ipchains.saving import restore, save
 from rules.ipchains.sockopt import pack_rule, unpack_rule
 
 ADDRESSES = st.sampled_from([0x0A000001, 0x0A000002, 0x0A0000FF, 0xC0A80101]) | st.integers(0, 0xFFFFFFFF)

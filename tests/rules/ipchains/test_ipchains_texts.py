@@ -11,7 +11,7 @@ from rules.fields import Header
 from rules.ipchains import Action, Flag, MasqueradeEntry, Rule, Tables
 from rules.ipchains.listing import damaged, rounded
 from rules.ipchains.proc import chain_names, chain_rules
-from rules.ipchains.save import restore, save
+from rules.ipchains.saving import restore, save
 from rules.ipchains.sockopt import (
     SocketOption,
     pack_change,
