@@ -8,8 +8,7 @@ from pathlib import Path
 
 import click
 
-from rules.ipchains import PROFILES, Tables
-from rules.ipchains.save import restore, save
+from rules.ipchains import PROFILES, Tables, restore, save
 from rules.ipchains.tables import Result
 
 __all__ = ["ipchains_restore", "ipchains_save"]
