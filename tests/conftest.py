@@ -1,0 +1,1 @@
+"""Here so that the tests of every room find :mod:`datagrams` beside it."""
