@@ -79,8 +79,15 @@ def conformance(files: tuple[Path, ...], answers: bool, as_json: bool, most: int
 def _print_answers(files: tuple[Path, ...]) -> None:
     for path in files:
         for case in _cases(path):
-            ours = _replay(path, format_of(case), case)
+            ours = _replay(path, _kind(path, case), case)
             click.echo(json.dumps({"name": case.get("name"), **ours}))
+
+
+def _kind(path: Path, case: Any) -> Format:
+    try:
+        return format_of(case)
+    except CaseError as error:
+        raise CaseError(f"{path}: {error}") from error
 
 
 def _replay(path: Path, kind: Format, case: Any) -> dict[str, Any]:
@@ -95,7 +102,7 @@ def _replay(path: Path, kind: Format, case: Any) -> dict[str, Any]:
 def _play(path: Path) -> _Tally:
     tally = _Tally(str(path))
     for case in _cases(path):
-        kind = format_of(case)
+        kind = _kind(path, case)
         ours = _replay(path, kind, case)
         try:
             found = compare(kind, case, ours)
