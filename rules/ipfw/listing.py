@@ -59,7 +59,7 @@ from rules.ipfw.questions import (
     VerifyReversePath,
 )
 from rules.ipfw.rule import Action, Effect, Element, Limit, Rule
-from rules.ipfw.switches import PROFILES, Switches
+from rules.ipfw.switches import Switches
 from rules.predicates import (
     Destination,
     DestinationPort,
@@ -74,7 +74,16 @@ from rules.predicates import (
     Via,
 )
 
-__all__ = ["Style", "action_words", "body", "command_words", "limit_words", "protocol_word"]
+__all__ = [
+    "Style",
+    "action_words",
+    "address_words",
+    "body",
+    "end_of",
+    "limit_words",
+    "option_words",
+    "protocol_word",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +141,8 @@ def _set_members(question: AddressInSet) -> str:
     return ("{" if parts else "") + ",".join(parts) + "}"
 
 
-def _address(question: Predicate, style: Style) -> str:
+def address_words(question: Predicate, style: Style) -> str:
+    """An address, list, set or table (L-6)."""
     match question:
         case Source(address, mask) | Destination(address, mask):
             return _block(address, mask, style)
@@ -221,6 +231,11 @@ _OPTION_WORDS: dict[type, Callable[[Any, Style], str]] = {
 }
 
 
+def option_words(question: Predicate, style: Style) -> str:
+    """An option with its keyword, for all questions but addresses, ports and protocols."""
+    return _OPTION_WORDS[type(question)](question, style)
+
+
 def _signed(number: int) -> int:
     """The tool prints sequence numbers as signed 32-bit integers."""
     return number - 0x100000000 if number & 0x80000000 else number
@@ -230,7 +245,7 @@ def _dscp(point: int) -> str:
     return DSCP_NAMES.get(point, str(point))
 
 
-def _end_of(question: Predicate) -> End | None:
+def end_of(question: Predicate) -> End | None:
     """The address place that a question belongs to, None for everything else."""
     if isinstance(question, Source):
         return End.SOURCE
@@ -367,12 +382,12 @@ class _Printer:
 
     def element(self, element: Element, opening: str) -> None:
         question, words = element.question, opening + "not " * element.negated
-        end = _end_of(question)
+        end = end_of(question)
         if end is End.SOURCE:
             self.places()
             preposition = "" if self.has_source else "from "
             keyword = "src-ip " if self.options else ""
-            self.line.append(f"{preposition}{words}{keyword}{_address(question, self.style)}")
+            self.line.append(f"{preposition}{words}{keyword}{address_words(question, self.style)}")
             self.has_source = True
         elif end is End.DESTINATION:
             self.places(source=True)
@@ -401,7 +416,7 @@ class _Printer:
     def destination(self, question: Predicate) -> str:
         if isinstance(question, AddressInTable) and question.key is not None:
             return f"lookup {question.key} {question.table}"
-        return ("dst-ip " if self.options else "") + _address(question, self.style)
+        return ("dst-ip " if self.options else "") + address_words(question, self.style)
 
     def protocol_is(self, question: ProtocolIs, words: str) -> None:
         if self.family is not None and not self.has_protocol:
@@ -423,7 +438,7 @@ class _Printer:
         if isinstance(question, Incoming):
             self.line.append(opening + ("out" if element.negated else "in"))
             return
-        words = _OPTION_WORDS[type(question)](question, self.style)
+        words = option_words(question, self.style)
         self.line.append(opening + "not " * element.negated + words)
 
 
@@ -444,18 +459,3 @@ def body(rule: Rule, style: Style) -> str:
         return " ".join([*parts, "//", comments[0] if comments else "..."])
     questions = _Printer(rule, style).print()
     return " ".join([*parts, questions] if questions else parts)
-
-
-_PLAIN = Style(PROFILES["freebsd-10"])
-
-
-def command_words(rule: Rule) -> str:
-    """The words behind ``ipfw add`` that make this rule again."""
-    words = [str(rule.number)] if rule.number else []
-    if rule.set:
-        words.append(f"set {rule.set}")
-    line = body(rule, _PLAIN)
-    if rule.chance is not None:
-        # Enough digits to come back to the same integer, which the listing's six decimals do not have.
-        line = f"prob {(rule.chance + 0.5) / CHANCE_UNIT!r}" + line[len(f"prob {rule.chance / CHANCE_UNIT:f}") :]
-    return " ".join([*words, line])

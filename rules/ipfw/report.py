@@ -39,7 +39,7 @@ class Report:
         self.style = style
         self.columns = columns
         self.disabled = disabled
-        counted = [(entry.packets, entry.octets) for entry in entries]
+        counted = [(entry.packets, entry.octets) for entry in entries if columns.counters]
         counted += [(state.packets, state.octets) for state in states]
         self.packets_width = max((len(str(packets)) for packets, _ in counted), default=1)
         self.octets_width = max((len(str(octets)) for _, octets in counted), default=1)

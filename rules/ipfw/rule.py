@@ -113,6 +113,6 @@ class Rule:
         return self.key < other.key
 
     def __str__(self) -> str:
-        from rules.ipfw.listing import command_words  # the printer needs the rule's type, the rule only its words
+        from rules.ipfw.retyping import command_words  # the printer needs the rule's type, the rule only its words
 
         return command_words(self)
