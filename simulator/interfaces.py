@@ -101,6 +101,11 @@ class Interface:
         return bool(self.addresses) and is_loopback(self.addresses[0].host)
 
     @property
+    def is_broadcast_link(self) -> bool:
+        """Whether the link reaches many at once: neither the loopback interface nor a point-to-point link."""
+        return not self.is_loopback and all(address.peer is None for address in self.addresses)
+
+    @property
     def sent(self) -> list[bytes]:
         """What a memory link transmitted, oldest first.  :raises AttributeError: when another link is behind."""
         if isinstance(self.link, MemoryLink):

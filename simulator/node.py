@@ -15,7 +15,7 @@ from simulator.ledger import Ledger, Reason
 from simulator.packet import Packet
 from simulator.profiles import Profile
 from simulator.routing import Kind as RouteKind
-from simulator.routing import Routes
+from simulator.routing import Routes, is_multicast
 from simulator.trace import Kind, Tracer
 
 __all__ = ["MESSAGES_KEPT", "Node"]
@@ -37,6 +37,7 @@ class Node:
         "messages",
         "next_identification",
         "own",
+        "privileged",
         "profile",
         "routes",
         "tracer",
@@ -59,6 +60,8 @@ class Node:
         """Datagrams handed to this host's own protocols, oldest first."""
         self.messages: deque[str] = deque(maxlen=MESSAGES_KEPT)
         """Kernel messages, oldest first."""
+        self.privileged = True
+        """Whether the programs of this host are root's: may make divert sockets (bsd.md S-4, B-5)."""
         self.next_identification = profile.first_identification
 
     def identification(self) -> int:
@@ -92,7 +95,7 @@ class Node:
         self.ledger.delivered += 1
         self.delivered.append(packet.octets)
         if self.tracer.listening:
-            self.tracer.record(Kind.DELIVERED, packet)
+            self.tracer.record(Kind.DELIVERED, packet, detail=_to_whom(packet))
 
     def transmit(self, packet: Packet, interface: Interface, next_hop: int | None = None) -> int:
         """Hand the packet to the interface's link; 0, or the errno a local sender gets.
@@ -106,7 +109,8 @@ class Node:
         self.ledger.transmitted += 1
         if self.tracer.listening:
             address = dotted(next_hop) if next_hop is not None else None
-            self.tracer.record(Kind.TRANSMITTED, packet, interface=interface.name, address=address)
+            detail = _to_whom(packet)
+            self.tracer.record(Kind.TRANSMITTED, packet, interface=interface.name, address=address, detail=detail)
         try:
             interface.transmit(packet.octets)
         except OSError:
@@ -114,3 +118,10 @@ class Node:
             self.drop(packet, Reason.LINK_FAILED)
             return errno.ENOBUFS
         return 0
+
+
+def _to_whom(packet: Packet) -> str | None:
+    """For the trace: whether the link says, or is told, that a packet is for many."""
+    if not packet.link_broadcast:
+        return None
+    return "multicast" if is_multicast(packet.destination) else "broadcast"

@@ -35,6 +35,7 @@ class Packet:
     """One IPv4 datagram on its way through the router."""
 
     __slots__ = (
+        "calls",
         "checksum",
         "demasqueraded",
         "destination",
@@ -91,6 +92,8 @@ class Packet:
     """Number and port of the divert or tee rule that sends it to a socket (BSD)."""
     tags: frozenset[int]
     """ipfw's packet tags."""
+    calls: tuple[int, ...]
+    """The stack of ipfw's ``call`` rules, which goes from pass to pass (bsd.md E-34)."""
     reinjected: str | None
     """``"in"`` or ``"out"``: written that way by a divert socket, until the next pass is over (bsd.md X-9)."""
     start_after: int
@@ -113,6 +116,7 @@ class Packet:
         self.diverted = False
         self.diverted_by = None
         self.tags = _NO_TAGS
+        self.calls = ()
         self.reinjected = None
         self.start_after = 0
         self.next_hop = None
@@ -313,6 +317,7 @@ class Packet:
         other.mark = self.mark
         other.diverted = self.diverted
         other.tags = self.tags
+        other.calls = self.calls
         other.next_hop = self.next_hop
         other.redirect_port = self.redirect_port
         other.demasqueraded = self.demasqueraded

@@ -112,8 +112,26 @@ class BsdProfile(Profile):
     restores_broadcast: bool = False
     """A packet written as incoming is marked as broadcast or multicast again by its destination (bsd.md W-20)."""
 
+    delivers_undiverted: bool = False
+    """A datagram whose first fragment was not diverted, completed by one that was, is delivered to this host; else it
+    is dropped (bsd.md F-7: F4 and DF; elsewhere the completing fragment's rule counts)."""
+
+    counts_overflow: bool = True
+    """A packet that a full socket does not take counts as if nobody had listened (bsd.md R-17)."""
+
     newest_receives: bool = True
     """Of several sockets that share a divert port the most recently created one receives, else the oldest (B-8)."""
+
+    own_family: bool = False
+    """Divert sockets are a protocol family of their own: a port has one socket whatever SO_REUSEPORT says, another bind
+    moves the socket, port 0 is a port, ports below 1024 are like the others, there is no ``getsockname`` and no option
+    of IP; ``sendto`` looks at the address's family and length (bsd.md B-1, B-4 to B-6, S-10, S-12, W-5)."""
+
+    socket_options_of_ip: bool = True
+    """IP_OPTIONS, IP_TTL, IP_TOS can be set on a divert socket, to whatever effect (bsd.md S-12)."""
+
+    shutdown_errno: int = errno.ENOTCONN
+    """What ``shutdown`` fails with; 0: it works (bsd.md S-9, divert-observed.md)."""
 
     ephemeral: tuple[int, int] = (10000, 65535)
     """Where ``bind`` to port 0 looks for a port (bsd.md B-4 as observed)."""
@@ -125,6 +143,22 @@ class BsdProfile(Profile):
     quoted: int = 8
     """Octets of data that an ICMP error quotes after the IP header (bsd.md H-10)."""
 
+    quotes_tcp_header: bool = True
+    """It quotes all of a TCP header at least (bsd.md H-10)."""
+
+    lo0_refuses: bool = True
+    """What follows a reject or blackhole route is refused with EHOSTUNREACH; else it goes round lo0 once, and its
+    sender gets an ICMP error when it is forwarded (divert-observed.md, after W-25)."""
+
+    loopback_offload: bool = False
+    """lo0 has checksum offload: the header checksum of what comes in there is 0 (divert-observed.md R-12)."""
+
+    counts_raw_as_localout: bool = True
+    """What raw and divert sockets send counts as ``localout`` (divert-observed.md, counters)."""
+
+    identifies_only_fragmentable: bool = True
+    """A datagram with DF is sent with the IP id 0 (RFC 6864; README of the recordings)."""
+
     redirects: bool = False
     loopback: tuple[str, int] = ("lo0", 16384)
     icmp_ttl: int = 64
@@ -132,7 +166,25 @@ class BsdProfile(Profile):
 
 
 _FREEBSD_11 = BsdProfile(
-    name="freebsd-11", rules=ipfw.PROFILES["freebsd-11"], version_errno=errno.EINVAL, reassembled_interface_of="first"
+    name="freebsd-11",
+    rules=ipfw.PROFILES["freebsd-11"],
+    version_errno=errno.EINVAL,
+    reassembled_interface_of="first",
+    counts_raw_as_localout=False,
+)
+
+_FREEBSD_13 = dataclasses.replace(
+    _FREEBSD_11,
+    name="freebsd-13",
+    rules=ipfw.PROFILES["freebsd-13"],
+    version_errno=errno.EAFNOSUPPORT,
+    reassembled_interface_of="last",
+    reassembly=FREEBSD_13,
+    restores_broadcast=True,
+    quoted=548,
+    redirects=True,
+    lo0_refuses=False,
+    counts_raw_as_localout=True,
 )
 
 _FREEBSD_4 = BsdProfile(
@@ -144,9 +196,14 @@ _FREEBSD_4 = BsdProfile(
     reassembled_rule_of="first",
     reassembled_interface_of="first",
     reassembly=FREEBSD_4,
+    delivers_undiverted=True,
+    counts_overflow=False,
     newest_receives=False,
     ephemeral=(1024, 5000),
+    shutdown_errno=0,
     fast_forward=False,
+    quotes_tcp_header=False,
+    identifies_only_fragmentable=False,
 )
 
 PROFILES: dict[str, Profile] = {
@@ -164,36 +221,28 @@ PROFILES: dict[str, Profile] = {
             _FREEBSD_11,
             name="freebsd-10",
             rules=ipfw.PROFILES["freebsd-10"],
+            shutdown_errno=0,
             fast_forward=False,
+            identifies_only_fragmentable=False,
         ),
         _FREEBSD_11,
+        _FREEBSD_13,
         dataclasses.replace(
-            _FREEBSD_11,
-            name="freebsd-13",
-            rules=ipfw.PROFILES["freebsd-13"],
-            version_errno=errno.EAFNOSUPPORT,
-            reassembled_interface_of="last",
-            reassembly=FREEBSD_13,
-            restores_broadcast=True,
-            quoted=548,
-            redirects=True,
-        ),
-        dataclasses.replace(
-            _FREEBSD_11,
+            _FREEBSD_13,
             name="freebsd-14",
             rules=ipfw.PROFILES["freebsd-14"],
-            version_errno=errno.EAFNOSUPPORT,
-            reassembled_interface_of="last",
             reassembly=FREEBSD_14,
-            restores_broadcast=True,
-            quoted=548,
-            redirects=True,
+            counts_overflow=False,
+            own_family=True,
+            shutdown_errno=errno.EOPNOTSUPP,
         ),
         dataclasses.replace(
             _FREEBSD_4,
             name="dragonfly",
             rules=ipfw.PROFILES["dragonfly"],
             reassembly=DRAGONFLY,
+            delivers_undiverted=False,
+            socket_options_of_ip=False,
         ),
     )
 }

@@ -1,58 +1,57 @@
 """The IPv4 path of FreeBSD and DragonFly, with ipfw's two passes (bsd.md section 8, H-1 to H-10; sections 5 to 7).
 
-    wire -> header tests -> ipfw IN -> for this host? -+-> reassembly -> this host's protocols
-                                                       |
-                                                       +-> forward: TTL -> routing -> ipfw OUT -> fragments -> wire
+    wire -> header tests -> ipfw IN -> options -> for this host? -+-> reassembly -> this host's protocols
+                                                                  |
+                                                                  +-> forward: TTL -> routing -> ipfw OUT -> wire
 
     this host's protocols -> routing -> ipfw OUT -> checksum -> fragments -> wire (or lo0, and in again)
 
-A pass is one search of the rule list.  A divert rule ends it: the packet goes to the socket, and what a program writes
-back enters the same pass again behind the rule whose number it carries as tag (X-1).  The tag is used up by that pass
-(X-6).  Stages stand below in the order in which a packet meets them; all return the errno that a sender gets, 0 for
-none.
+A pass is one search of the rule list (:mod:`simulator.paths.bsd_firewall`).  A divert rule ends it: the packet goes to
+the socket (:mod:`simulator.paths.bsd_divert`), and what a program writes back enters the same pass again behind the
+rule whose number it carries as tag (X-1).  Stages stand below in the order in which a packet meets them, by the names
+of the kernel's functions; all return the errno that a sender gets, 0 for none.
+
+What comes back over lo0, and where a kernel queues it what a divert socket writes as incoming, waits in a queue until
+the packet at hand is done with (W-18).
 """
 
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
-from typing import Literal
+from collections import deque
 
-from rules.fields import DONT_FRAGMENT, MORE_FRAGMENTS, OFFSET_MASK, TCP
-from rules.ipfw import Action, RuleSet, Verdict
+from rules.addresses import mask_of
+from rules.fields import DONT_FRAGMENT, ICMP, TCP
+from rules.ipfw import RuleSet
 from simulator import fragments
-from simulator.collecting import Collecting
-from simulator.fragments import BsdReassembly, Outcome, fragment
+from simulator.fragments import fragment
 from simulator.host import Host
-from simulator.icmp_errors import (
-    BSD_MANNERS,
-    FRAGMENTATION_NEEDED,
-    HOST_UNREACHABLE,
-    REDIRECT_HOST,
-    TTL_EXCEEDED,
-    Error,
-    IcmpErrors,
-)
+from simulator.icmp_errors import FRAGMENTATION_NEEDED, HOST_UNREACHABLE, REDIRECT_HOST, TTL_EXCEEDED
 from simulator.interfaces import Interface
 from simulator.ledger import Reason
 from simulator.node import Node
-from simulator.packet import Packet
+from simulator.packet import MINIMUM_HEADER, Packet
+from simulator.paths import bsd_options
+from simulator.paths.bsd_counters import IpCounters, statistics
+from simulator.paths.bsd_divert import FRAGMENT_BITS, Diversion
+from simulator.paths.bsd_firewall import Firewall
+from simulator.paths.bsd_icmp import BsdIcmp
 from simulator.profiles import BsdProfile
 from simulator.routing import Kind as RouteKind
 from simulator.routing import Route, is_class_e, is_loopback, is_multicast
-from simulator.sockets.address import BSD_LAYOUT, Address
 from simulator.sockets.divert import DivertPorts
 from simulator.sockets.udp import UdpPorts
 from simulator.trace import Kind
-from simulator.wire import ipv4, tcp
+from simulator.wire import ipv4
 
 __all__ = ["BsdPath"]
 
-Direction = Literal["in", "out"]
-
-_FRAGMENT_BITS = MORE_FRAGMENTS | OFFSET_MASK
 _LIMITED_BROADCAST = 0xFFFFFFFF
-_UNREACHABLE_CODE_NEEDFRAG = 4
+_LINK_LOCAL = 0xA9FE
+"""169.254.0.0/16, which is never forwarded (RFC 3927)."""
+
+_KEPT_FOR_ERRORS = 168
+"""Octets of a datagram that the slow path keeps for an ICMP error: what fits into one mbuf with a packet header."""
 
 
 class BsdPath:
@@ -62,21 +61,24 @@ class BsdPath:
         self.node = node
         self.profile = profile
         self.rules = rules
-        self.errors = IcmpErrors(node, BSD_MANNERS, self.send, quoted=profile.quoted)
-        self.host = Host(node, self.send, self.errors, udp)
-        self.collecting = Collecting(node, BsdReassembly(profile.reassembly))
+        self.counters = IpCounters()
+        self.icmp = BsdIcmp(node, profile, self.send)
+        self.host = Host(node, self.send, self.icmp, udp)
+        self.host.handlers[ICMP] = self.icmp.receive
+        self.diversion = Diversion(node, profile, ports, self.counters)
+        self.diversion.deliver = self.host.deliver
+        self._inspect = Firewall(node, rules, self.diversion, self.icmp, self._send_reset).inspect
         self._ledger = node.ledger
         self._tracer = node.tracer
         self._drop = node.drop
-        self._evaluate = rules.evaluate
-        self._listeners = ports.listeners
-        self._addresses: dict[tuple[int, int, str | None], Address] = {}
-        self._actions: dict[Action, Callable[[Packet, Verdict, Direction], int]] = {
-            Action.DENY: self._deny,
-            Action.DIVERT: self._divert,
-            Action.UNREACH: self._unreach,
-            Action.RESET: self._reset,
-        }
+        self._own = node.own
+        self._lookup = node.routes.lookup
+        self._queue: deque[tuple[Packet, bool]] = deque()
+        self._draining = False
+
+    def statistics(self) -> dict[str, int]:
+        """The IP counters that are not zero, by the names of ``struct ipstat``."""
+        return statistics(self.counters, self._ledger, self.diversion.reassembly)
 
     # == receiving (ip_input) ======================================================================================
 
@@ -85,296 +87,264 @@ class BsdPath:
         if link_broadcast is None:
             link_broadcast = self._is_for_many(packet.destination)
         packet.link_broadcast = link_broadcast
-        return self._input(packet)
+        self._ip_input(packet)
+        if self._queue:
+            self._drain()
+        return 0
 
-    def _input(self, packet: Packet) -> int:
-        """Header tests in the kernel's order, then the in pass (H-2).  Failures are silent."""
+    def _is_for_many(self, destination: int) -> bool:
+        if destination >= 0xE0000000:
+            return is_multicast(destination) or destination == _LIMITED_BROADCAST
+        route = self._lookup(destination)
+        return route is not None and route.kind is RouteKind.BROADCAST
+
+    def _later(self, packet: Packet, *, checked: bool = False) -> None:
+        """Queued for ip_input: its turn comes when the packet at hand is done with."""
+        self._queue.append((packet, checked))
+
+    def _drain(self) -> None:
+        if self._draining:
+            return
+        self._draining = True
+        try:
+            while self._queue:
+                packet, checked = self._queue.popleft()
+                self._ip_input(packet, checked=checked)
+        finally:
+            self._draining = False
+
+    def _ip_input(self, packet: Packet, *, checked: bool = False) -> None:
+        """Header tests in the kernel's order (H-2), then the fast path, or the in pass and the decision.
+
+        ``checked``: the interface vouches for the header checksum.
+        """
+        self.counters.entered += 1
         octets = packet.octets
         size = len(octets)
         header_length = packet.header_length
         if size < 20 or packet.version != 4 or header_length < 20 or size < header_length:
-            return self._drop(packet, _header_fault(packet))
+            self._drop(packet, _header_fault(packet))
+            return
         interface = packet.received_on
-        if is_loopback(packet.source) or is_loopback(packet.destination):
+        destination = packet.destination
+        if destination >> 24 == 127 or packet.source >> 24 == 127:
             if interface is not None and not interface.is_loopback:
-                return self._drop(packet, Reason.BAD_ADDRESS)
-        if int.from_bytes(octets[:header_length], "big") % 0xFFFF:
-            return self._drop(packet, Reason.BAD_CHECKSUM)
+                self._drop(packet, Reason.BAD_ADDRESS)
+                return
+        if int.from_bytes(octets[:header_length], "big") % 0xFFFF and not checked:
+            self._drop(packet, Reason.BAD_CHECKSUM)
+            return
         if size != packet.total_length:
             if packet.total_length < header_length:
-                return self._drop(packet, Reason.BAD_LENGTH)
+                self._drop(packet, Reason.BAD_LENGTH)
+                return
             if size < packet.total_length:
-                return self._drop(packet, Reason.TRUNCATED)
+                self._drop(packet, Reason.TRUNCATED)
+                return
             packet.trim()
-        return self._ipfw(packet, "in", self._decide)
+        profile = self.profile
+        if header_length == 20 and profile.fast_forward and profile.forwarding and destination not in self._own:
+            if not packet.link_broadcast and self._may_try(packet):
+                self._ip_tryforward(packet)
+                return
+        passed = self._inspect(packet, "in")
+        if passed.__class__ is not int:
+            self._decide(passed)  # type: ignore[arg-type]
 
-    # == a pass through the rules ==================================================================================
-
-    def _ipfw(self, packet: Packet, direction: Direction, go_on: Callable[[Packet], int]) -> int:
-        """One pass.  ``go_on`` is what comes after it for a packet that is let through."""
-        verdict = self._evaluate(packet, packet.start_after)
-        while True:
-            if verdict.log:
-                self.node.messages.extend(verdict.log)
-            if verdict.tos is not None and verdict.tos != packet.tos:
-                packet.set_tos(verdict.tos)
-                packet.fix_checksum()
-            packet.tags = verdict.tags
-            action = verdict.action
-            if self._tracer.listening:
-                self._record(packet, direction, verdict)
-            if action is Action.ALLOW:
-                return go_on(self._through(packet))
-            if action is Action.FWD:
-                return self._forwarded_elsewhere(self._through(packet), verdict, go_on)
-            if action is Action.TEE or action is Action.REASS:
-                continuing = self._tee(packet, verdict, direction) if action is Action.TEE else self._reass(packet)
-                if continuing is None:
-                    return 0 if action is Action.TEE or direction == "in" else errno.EACCES
-                packet = continuing
-                if verdict.resume is None:
-                    return go_on(self._through(packet))
-                verdict = self._evaluate(packet, resume=verdict.resume)
-                continue
-            return self._actions[action](packet, verdict, direction)
-
-    def _through(self, packet: Packet) -> Packet:
-        """The pass is over: the tag and the mark of the divert socket are used up (X-6, X-9)."""
-        packet.start_after = 0
-        packet.reinjected = None
-        return packet
-
-    def _record(self, packet: Packet, direction: Direction, verdict: Verdict) -> None:
-        rule = "-" if verdict.rule is None else str(verdict.rule)
-        self._tracer.record(
-            Kind.FIREWALL, packet, hook=direction, rule=rule, verdict=verdict.action.name, port=verdict.port
-        )
-
-    def _deny(self, packet: Packet, verdict: Verdict, direction: Direction) -> int:
-        """Silence; a local sender gets EACCES (H-6)."""
-        self._drop(packet, Reason.DENIED)
-        return errno.EACCES
-
-    def _unreach(self, packet: Packet, verdict: Verdict, direction: Direction) -> int:
-        """An ICMP unreachable of the rule's code, but not about everything (E-30); then as deny."""
-        if verdict.replies:
-            mtu = packet.leaving_by.mtu if packet.leaving_by is not None else 0
-            rest = mtu if verdict.code == _UNREACHABLE_CODE_NEEDFRAG else 0
-            self.errors.report(packet, Error(3, verdict.code), rest)
-        self._drop(packet, Reason.REJECTED)
-        return errno.EACCES
-
-    def _reset(self, packet: Packet, verdict: Verdict, direction: Direction) -> int:
-        """A TCP reset that the firewall does not look at (E-30, E-31, H-9); then as deny."""
-        if verdict.replies:
-            self._send_reset(packet, packet.tcp_flags or 0)
-        self._drop(packet, Reason.REJECTED)
-        return errno.EACCES
-
-    def _send_reset(self, packet: Packet, flags: int) -> None:
-        if flags & tcp.ACK:
-            sequence, acknowledgment, answer = packet.tcp_acknowledgment or 0, 0, tcp.RST
-        else:
-            acknowledgment = (packet.tcp_sequence or 0) + (1 if flags & tcp.SYN else 0) & 0xFFFFFFFF
-            sequence, answer = 0, tcp.RST | tcp.ACK
-        segment = tcp.Header(
-            source_port=packet.destination_port or 0,
-            destination_port=packet.source_port or 0,
-            sequence=sequence,
-            acknowledgment=acknowledgment,
-            flags=answer,
-            window=0,
-        ).emit(source=packet.destination, destination=packet.source)
-        ttl = self.profile.default_ttl
-        self.send(TCP, packet.source, segment, source=packet.destination, ttl=ttl, skip_firewall=True)
-
-    def _forwarded_elsewhere(self, packet: Packet, verdict: Verdict, go_on: Callable[[Packet], int]) -> int:
-        """fwd: to this host's own protocols, or out by way of another next hop; the packet itself stays (E-35)."""
-        assert verdict.next_hop is not None
-        next_hop = verdict.next_hop[0]
-        if next_hop in self.node.own:
-            packet.redirect_port = verdict.next_hop[1]
-            return self._deliver(packet)
-        packet.next_hop = next_hop
-        if packet.leaving_by is None:
-            return self._forward(packet)
-        route = self.node.routes.lookup(next_hop)
-        if route is None:
-            self._drop(packet, Reason.NO_ROUTE)
-            return errno.EHOSTUNREACH
-        packet.leaving_by = route.interface
-        return go_on(packet)
-
-    # == divert and tee ============================================================================================
-
-    def _divert(self, packet: Packet, verdict: Verdict, direction: Direction) -> int:
-        """To the socket; a fragment waits for the rest first, where the system does so (F-2, F-3)."""
-        assert verdict.rule is not None
-        packet.diverted_by = (verdict.rule, verdict.port)
-        if packet.fragment & _FRAGMENT_BITS and direction in self.profile.reassembles:
-            whole = self._reassemble(packet)
-            if whole is None or whole.diverted_by is None:
-                return 0
-            packet = whole
-        return self._to_socket(packet, direction)
-
-    def _tee(self, packet: Packet, verdict: Verdict, direction: Direction) -> Packet | None:
-        """A copy to the socket; what goes on, which is None while a fragment waits (T-1, T-7)."""
-        assert verdict.rule is not None
-        packet.diverted_by = (verdict.rule, verdict.port)
-        if self.profile.reassembles_tee and packet.fragment & _FRAGMENT_BITS and direction in self.profile.reassembles:
-            whole = self._reassemble(packet)
-            if whole is None:
-                return None
-            packet = whole
-        twin = packet.copy()
-        twin.diverted_by = packet.diverted_by
-        self._ledger.generated += 1
-        if self._tracer.listening:
-            self._tracer.record(Kind.COPIED, twin, detail=f"of #{packet.number}", port=verdict.port)
-        self._to_socket(twin, direction)
-        packet.diverted_by = None
-        packet.reinjected = None
-        return packet
-
-    def _to_socket(self, packet: Packet, direction: Direction) -> int:
-        """Queue it for the reader; no reader, no room: dropped in silence, even for a local sender (R-17, R-19)."""
-        assert packet.diverted_by is not None
-        rule, port = packet.diverted_by
-        sock = self._listeners.get(port)
-        if sock is None:
-            return self._drop(packet, Reason.NO_LISTENER)
-        interface = packet.received_on
-        host = (interface.address or 0) if interface is not None and direction == "in" else 0
-        key = (host, rule, interface.name if interface is not None else None)
-        address = self._addresses.get(key)
-        if address is None:
-            address = self._addresses[key] = self._address(*key)
-        if not sock.enqueue(packet.octets, address):
-            return self._drop(packet, Reason.SOCKET_FULL)
-        self._ledger.diverted += 1
-        if self._tracer.listening:
-            self._tracer.record(Kind.DIVERTED, packet, port=port, address=f"{address[0]}:{address[1]}")
-        return 0
-
-    def _address(self, host: int, rule: int, interface: str | None) -> Address:
-        """R-2 to R-7: the rule as port, and the receive interface's name, seven characters of it, in sin_zero."""
-        return Address(
-            host,
-            rule,
-            interface=interface,
-            zero=(interface or "").encode()[:7].ljust(8, b"\0"),
-            layout=BSD_LAYOUT,
-            swap=self.profile.tag_byte_order == "host",
-        )
-
-    # == reassembly ================================================================================================
-
-    def _reassemble(self, packet: Packet) -> Packet | None:
-        """The whole datagram when this fragment completes it; the queue is the host's own (F-8, F-6)."""
-        result = self.collecting.add(packet)
-        if result.outcome is Outcome.PASSED:
-            return packet
-        if result.outcome is not Outcome.REASSEMBLED:
-            return None
-        assert result.octets is not None
-        assert result.lowest is not None
-        first, last = result.lowest, packet
-        whole = (first if self.profile.reassembled_interface_of == "first" else last).with_octets(result.octets)
-        whole.diverted_by = (first if self.profile.reassembled_rule_of == "first" else last).diverted_by
-        whole.leaving_by = last.leaving_by
-        self.collecting.merged(result, whole)
-        return whole
-
-    def _reass(self, packet: Packet) -> Packet | None:
-        """The reass action: goes on with the complete packet (F-11)."""
-        return self._reassemble(packet) if packet.fragment & _FRAGMENT_BITS else packet
-
-    # == for whom? =================================================================================================
-
-    def _decide(self, packet: Packet) -> int:
-        """After the in pass: this host, many, or another host (H-2, H-4)."""
+    def _decide(self, packet: Packet) -> None:
+        """After the in pass: options, then this host, many, or another host (H-2)."""
+        if packet.next_hop is not None:
+            if packet.next_hop in self._own:
+                self._ours(packet)
+            else:
+                self._ip_forward(packet)
+            return
+        if packet.header_length > MINIMUM_HEADER:
+            fault = bsd_options.process(packet, self.node)
+            if fault is not None:
+                self._bad_options(packet, fault)
+                return
         destination = packet.destination
-        if destination in self.node.own:
-            return self._deliver(packet)
-        if is_multicast(destination) or destination == _LIMITED_BROADCAST or destination == 0:
-            return self._deliver(packet)
-        fast = self.profile.fast_forward and not packet.link_broadcast and packet.header_length == 20
-        route = self.node.routes.lookup(destination)
-        if route is not None and route.kind is RouteKind.BROADCAST and not fast:
-            return self._deliver(packet)
-        return self._forward(packet)
+        if destination in self._own or self._is_broadcast_of(packet.received_on, destination):
+            self._ours(packet)
+        elif destination >> 16 == _LINK_LOCAL:
+            self.counters.cantforward += 1
+            self._drop(packet, Reason.MARTIAN_DESTINATION)
+        elif is_multicast(destination) or destination == _LIMITED_BROADCAST or destination == 0:
+            self._ours(packet)
+        elif not self.profile.forwarding:
+            self.counters.cantforward += 1
+            self._drop(packet, Reason.FORWARDING_OFF)
+        else:
+            self._ip_forward(packet)
 
-    def _is_for_many(self, destination: int) -> bool:
-        if is_multicast(destination) or destination == _LIMITED_BROADCAST:
-            return True
-        route = self.node.routes.lookup(destination)
-        return route is not None and route.kind is RouteKind.BROADCAST
+    def _is_broadcast_of(self, interface: Interface | None, destination: int) -> bool:
+        """Only the receiving interface's broadcast addresses count; without one (W-10), any interface's."""
+        if interface is None:
+            return destination in self.node.broadcasts
+        return any(address.broadcast == destination for address in interface.addresses)
 
-    def _deliver(self, packet: Packet) -> int:
+    def _bad_options(self, packet: Packet, fault: bsd_options.Fault) -> None:
+        self.counters.badoptions += 1
+        if fault.message is not None:
+            self.node.messages.append(fault.message)
+        self.icmp.report(packet, fault.error, fault.rest)
+        self._drop(packet, Reason.BAD_OPTIONS)
+
+    def _ours(self, packet: Packet) -> None:
         """Reassembly, then this host's protocols.  Where the first fragment's rule counts, it may yet divert (F-7)."""
-        if packet.fragment & _FRAGMENT_BITS:
-            whole = self._reassemble(packet)
+        if packet.fragment & FRAGMENT_BITS:
+            whole = self.diversion.reassemble(packet)
             if whole is None:
-                return 0
+                return
             packet = whole
             if packet.diverted_by is not None:
-                return self._to_socket(packet, "in")
+                self.diversion.to_socket(packet, "in")
+                return
         self.host.deliver(packet)
-        return 0
 
-    # == forwarding (ip_forward, ip_tryforward) ====================================================================
+    # == the fast path (ip_tryforward) =============================================================================
 
-    def _forward(self, packet: Packet) -> int:
-        """TTL, then output; what goes wrong there is told to the sender, but not what the firewall denied (H-3)."""
-        if not self.profile.forwarding:
-            return self._drop(packet, Reason.FORWARDING_OFF)
-        if packet.link_broadcast:
-            return self._drop(packet, Reason.NOT_FOR_US)
-        if is_class_e(packet.destination) or packet.destination >> 24 == 0 or is_loopback(packet.destination):
-            return self._drop(packet, Reason.MARTIAN_DESTINATION)
+    def _may_try(self, packet: Packet) -> bool:
+        """H-4: unicast from somebody to somebody, not from the host itself by way of lo0."""
+        source, destination = packet.source, packet.destination
+        return not (
+            packet.received_on is None
+            or packet.received_on.is_loopback
+            or destination == 0
+            or source == 0
+            or is_multicast(destination)
+            or is_multicast(source)
+            or destination == _LIMITED_BROADCAST
+            or source == _LIMITED_BROADCAST
+            or destination >> 16 == _LINK_LOCAL
+            or source >> 16 == _LINK_LOCAL
+        )
+
+    def _ip_tryforward(self, packet: Packet) -> None:
+        """In pass, TTL with the checksum kept right, route, out pass, and away (H-4)."""
+        counters = self.counters
+        counters.tried += 1
+        passed = self._inspect(packet, "in")
+        if passed.__class__ is int:
+            return
+        packet = passed  # type: ignore[assignment]
+        if packet.next_hop is not None and packet.next_hop in self._own:
+            self._ours(packet)
+            return
         if packet.ttl <= 1:
-            self.errors.report(packet, TTL_EXCEEDED)
-            return self._drop(packet, Reason.TTL_EXCEEDED)
-        route = self.node.routes.lookup(packet.destination if packet.next_hop is None else packet.next_hop)
-        if route is None or route.kind is RouteKind.REJECT:
-            self.errors.report(packet, HOST_UNREACHABLE)
-            return self._drop(packet, Reason.NO_ROUTE if route is None else Reason.UNREACHABLE_ROUTE)
+            self.icmp.report(packet, TTL_EXCEEDED)
+            self._drop(packet, Reason.TTL_EXCEEDED)
+            return
+        packet.lower_ttl()
+        route = self._lookup(packet.destination if packet.next_hop is None else packet.next_hop)
+        if route is None:
+            counters.noroute += 1
+            counters.cantforward += 1
+            self.icmp.report(packet, HOST_UNREACHABLE)
+            self._drop(packet, Reason.NO_ROUTE)
+            return
         if route.kind is RouteKind.BLACKHOLE:
-            return self._drop(packet, Reason.UNREACHABLE_ROUTE)
-        original = packet.with_octets(packet.octets)
-        if self.profile.fast_forward and packet.header_length == 20:
-            packet.lower_ttl()
-        else:
-            packet.lower_ttl_only()
-        if self.profile.redirects and route.interface is packet.received_on:
-            self._redirect_sender(original, route)
+            self._drop(packet, Reason.UNREACHABLE_ROUTE)
+            return
         packet.leaving_by = route.interface
-        result = self._ipfw(packet, "out", lambda passed: self._emit(passed, route))
-        self._report_failure(original, result, route.interface)
-        return 0
+        redirect = self._better_gateway(packet, route)
+        told = packet.copy() if redirect else packet
+        passed = self._inspect(packet, "out")
+        if passed.__class__ is int:
+            return
+        self._tryforward_send(passed, route)  # type: ignore[arg-type]
+        if redirect:
+            counters.redirectsent += self.icmp.report(told, REDIRECT_HOST, redirect)
 
-    def _report_failure(self, packet: Packet, result: int, interface: Interface) -> None:
-        """Errors of ip_output as ICMP errors about the packet as it came (H-3)."""
-        if result == errno.EMSGSIZE:
-            self.errors.report(packet, FRAGMENTATION_NEEDED, interface.mtu)
-        elif result in (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN):
-            self.errors.report(packet, HOST_UNREACHABLE)
+    def _tryforward_send(self, packet: Packet, route: Route) -> None:
+        """Step 6: the packet fits, or is cut; if it may not be, its sender is told."""
+        route = self._other_hop(packet, route)
+        mtu = route.interface.mtu
+        if route.kind is RouteKind.REJECT:
+            if not self.profile.lo0_refuses:
+                self.icmp.report(packet, HOST_UNREACHABLE)
+            self._drop(packet, Reason.UNREACHABLE_ROUTE)
+            return
+        if packet.total_length <= mtu:
+            failed = self._if_output(packet, route)
+        elif packet.fragment & DONT_FRAGMENT:
+            self.counters.cantfrag += 1
+            self.icmp.report(packet, FRAGMENTATION_NEEDED, mtu)
+            self._drop(packet, Reason.NEEDS_FRAGMENTING)
+            return
+        else:
+            failed = self._ip_fragment(packet, route)
+        if not failed:
+            self.counters.fastforward += 1
 
-    def _redirect_sender(self, packet: Packet, route: Route) -> None:
-        """The sender shares a link with the next hop: tell it."""
-        source = self.node.routes.lookup(packet.source)
-        if source is not None and source.gateway is None and source.interface is route.interface:
-            gateway = packet.destination if route.gateway is None else route.gateway
-            self.errors.report(packet, REDIRECT_HOST, gateway)
+    def _better_gateway(self, packet: Packet, route: Route) -> int:
+        """The address of a redirect, 0 for none: the sender shares its link with the next hop (not by a default)."""
+        if not self.profile.redirects or route.interface is not packet.received_on or route.length == 0:
+            return 0
+        near = self._lookup(packet.source)
+        if near is None or near.gateway is not None or near.interface is not route.interface:
+            return 0
+        return packet.destination if route.gateway is None else route.gateway
+
+    # == the slow path (ip_forward) ================================================================================
+
+    def _ip_forward(self, packet: Packet) -> None:
+        """TTL, then output; what goes wrong there is told to the sender, but not what the firewall denied (H-3)."""
+        counters = self.counters
+        destination = packet.destination
+        if (
+            packet.link_broadcast
+            or is_class_e(destination)
+            or is_multicast(destination)
+            or destination >> 24 == 0
+            or is_loopback(destination)
+        ):
+            counters.cantforward += 1
+            self._drop(packet, Reason.NOT_FOR_US if packet.link_broadcast else Reason.MARTIAN_DESTINATION)
+            return
+        if packet.ttl <= 1:
+            self.icmp.report(packet, TTL_EXCEEDED)
+            self._drop(packet, Reason.TTL_EXCEEDED)
+            return
+        kept = packet.copy()
+        packet.lower_ttl_only()
+        route = self._lookup(destination if packet.next_hop is None else packet.next_hop)
+        redirect = 0
+        if route is not None and packet.next_hop is None and packet.header_length == MINIMUM_HEADER:
+            redirect = self._better_gateway(packet, route)
+        error = self._ip_output(packet, forwarding=True)
+        if not error:
+            counters.forward += 1
+            if redirect:
+                counters.redirectsent += self.icmp.report(kept, REDIRECT_HOST, redirect, held=_KEPT_FOR_ERRORS)
+            return
+        counters.cantforward += 1
+        if error == errno.EMSGSIZE:
+            counters.cantfrag += 1
+            mtu = route.interface.mtu if route is not None else 0
+            self.icmp.report(kept, FRAGMENTATION_NEEDED, mtu, held=_KEPT_FOR_ERRORS)
+        elif error not in (errno.EACCES, errno.ENOBUFS):
+            self.icmp.report(kept, HOST_UNREACHABLE, held=_KEPT_FOR_ERRORS)
 
     # == output (ip_output) ========================================================================================
 
     def originate(self, packet: Packet) -> int:
-        """A datagram, header included, that a program of this host sends; an ID of 0 is filled in."""
+        """A datagram, header included, that a program of this host sends through a raw socket."""
         if not packet.identification:
-            packet.set_identification(self.node.identification())
-        return self._output(packet)
+            packet.set_identification(self._identification(packet.fragment))
+        self.counters.rawout += 1
+        self.counters.localout += self.profile.counts_raw_as_localout
+        result = self._ip_output(packet, allow_broadcast=True)
+        if self._queue:
+            self._drain()
+        return result
+
+    def _identification(self, field: int) -> int:
+        """The next IP id; none is needed where nobody may fragment (RFC 6864)."""
+        if field & DONT_FRAGMENT and self.profile.identifies_only_fragmentable:
+            return 0
+        return self.node.identification()
 
     def send(
         self,
@@ -385,25 +355,26 @@ class BsdPath:
         source: int = 0,
         ttl: int,
         tos: int = 0,
+        options: bytes = b"",
+        flags: int = 0,
         by_program: bool = False,
         skip_firewall: bool = False,
     ) -> int:
         """A datagram that this host's own protocols make (:class:`simulator.icmp_errors.Send`).
 
-        ``skip_firewall``: it meets no out pass (H-9).
+        ``flags`` of the fragment field; ``skip_firewall``: it meets no out pass (H-9).
         """
-        route = self.node.routes.lookup(destination)
-        if route is None and not is_multicast(destination):
-            return errno.EHOSTUNREACH
-        if len(payload) + 20 > ipv4.MAXIMUM_LENGTH:
+        if len(payload) + MINIMUM_HEADER + len(options) > ipv4.MAXIMUM_LENGTH:
             return errno.EMSGSIZE
         header = ipv4.Header(
-            source=source or self.node.source_towards(destination),
+            source=source,
             destination=destination,
             protocol=protocol,
             ttl=ttl,
             tos=tos,
-            identification=self.node.identification(),
+            options=options,
+            fragment=flags,
+            identification=self._identification(flags),
         )
         packet = Packet(header.emit(payload))
         packet.clear_checksum()
@@ -413,105 +384,214 @@ class BsdPath:
             self._ledger.generated += 1
         if self._tracer.listening:
             self._tracer.record(Kind.ORIGINATED if by_program else Kind.GENERATED, packet)
-        return self._output(packet, skip_firewall=skip_firewall)
+        self.counters.localout += 1
+        result = self._ip_output(packet, skip_firewall=skip_firewall, allow_broadcast=by_program)
+        if by_program and self._queue:
+            self._drain()
+        return result
 
-    def _output(self, packet: Packet, *, dont_route: bool = False, skip_firewall: bool = False) -> int:
+    def _send_reset(self, source: int, destination: int, segment: bytes) -> None:
+        self.send(TCP, destination, segment, source=source, ttl=self.profile.default_ttl, skip_firewall=True)
+
+    def _ip_output(
+        self,
+        packet: Packet,
+        *,
+        forwarding: bool = False,
+        dont_route: bool = False,
+        skip_firewall: bool = False,
+        allow_broadcast: bool = False,
+    ) -> int:
         """Route and interface, source address, multicast and broadcast; then the out pass (H-5)."""
-        route = self._output_route(packet.destination)
-        if route is None or route.kind is RouteKind.REJECT or (dont_route and not route.connected):
+        if dont_route:
+            route = self._attached(packet.destination)
+            packet.set_ttl(1)
+        else:
+            route = self._output_route(packet.destination if packet.next_hop is None else packet.next_hop)
+        if route is None:
+            self.counters.noroute += 1
             self._drop(packet, Reason.NO_ROUTE)
             return errno.ENETUNREACH if dont_route else errno.EHOSTUNREACH
-        if route.kind is RouteKind.BLACKHOLE:
-            return self._drop(packet, Reason.UNREACHABLE_ROUTE)
-        if dont_route:
-            packet.set_ttl(1)
-        if not packet.source:
-            packet.set_source(self.node.source_towards(packet.destination))
-        packet.leaving_by = route.interface
+        interface = route.interface
+        packet.leaving_by = interface
         if is_multicast(packet.destination):
-            if packet.ttl > 1:
-                packet.set_ttl(1)
-            self._loop_copy(packet)
-        elif route.kind is RouteKind.BROADCAST:
+            if not interface.is_broadcast_link:
+                self.counters.noroute += 1
+                self._drop(packet, Reason.NO_ROUTE)
+                return errno.ENETUNREACH
+            packet.set_ttl(1)
+            self._fill_source(packet)
             packet.link_broadcast = True
-            if packet.total_length > route.interface.mtu:
-                self._drop(packet, Reason.NEEDS_FRAGMENTING)
-                return errno.EMSGSIZE
-        if skip_firewall:
-            return self._emit(packet, route)
-        return self._ipfw(packet, "out", lambda passed: self._emit(passed, route))
+            self._ip_mloopback(packet, interface)
+        else:
+            self._fill_source(packet)
+            packet.link_broadcast = route.kind is RouteKind.BROADCAST
+            if packet.link_broadcast:
+                if not allow_broadcast:
+                    self._drop(packet, Reason.DENIED)
+                    return errno.EACCES
+                if packet.total_length > interface.mtu:
+                    self._drop(packet, Reason.NEEDS_FRAGMENTING)
+                    return errno.EMSGSIZE
+        if not skip_firewall:
+            passed = self._inspect(packet, "out")
+            if isinstance(passed, int):
+                return passed
+            packet = passed
+        if route.kind is RouteKind.REJECT or route.kind is RouteKind.BLACKHOLE:
+            return self._dead_end(packet, route, forwarding=forwarding)
+        return self._ip_output_send(packet, route)
 
     def _output_route(self, destination: int) -> Route | None:
-        """By the table; datagrams to the host itself go to lo0."""
-        route = self.node.routes.lookup(destination)
+        """By the table; datagrams to the host itself go to lo0, the limited broadcast is one where no gateway is."""
+        route = self._lookup(destination)
         if route is None:
             return None
         if route.kind is RouteKind.LOCAL:
             return Route(destination, 32, self.node.loopback, kind=RouteKind.LOCAL, connected=True)
-        if destination == _LIMITED_BROADCAST:
+        if destination == _LIMITED_BROADCAST and route.gateway is None and route.interface.is_broadcast_link:
             return Route(destination, 32, route.interface, kind=RouteKind.BROADCAST)
         return route
 
-    def _loop_copy(self, packet: Packet) -> None:
+    def _attached(self, destination: int) -> Route | None:
+        """The interface on whose network the destination is, whatever the routes say (SO_DONTROUTE, W-14)."""
+        for interface in self.node.interfaces.values():
+            for address in interface.addresses:
+                if destination == address.peer or destination & mask_of(address.length) == address.network:
+                    to_all = destination == address.broadcast
+                    kind = RouteKind.BROADCAST if to_all else RouteKind.UNICAST
+                    return Route(destination, 32, interface, kind=kind, connected=True)
+        return None
+
+    def _dead_end(self, packet: Packet, route: Route, *, forwarding: bool) -> int:
+        """A reject or blackhole route leads to lo0, which refuses the packet, or (13 and later, for a sender of this
+        host's own) gives it back as received, to be refused when it is forwarded (divert-observed.md W)."""
+        profile = self.profile
+        if not forwarding and not profile.lo0_refuses:
+            packet.fix_checksum()
+            self._return_by_lo0(packet, self.node.loopback)
+            return 0
+        self._drop(packet, Reason.UNREACHABLE_ROUTE)
+        return 0 if route.kind is RouteKind.BLACKHOLE and not profile.lo0_refuses else errno.EHOSTUNREACH
+
+    def _fill_source(self, packet: Packet) -> None:
+        if not packet.source:
+            packet.set_source(self.node.source_towards(packet.destination))
+
+    def _ip_mloopback(self, packet: Packet, interface: Interface) -> None:
         """A multicast datagram comes back to the host on the sending interface (W-17 as observed)."""
-        twin = packet.copy()
-        twin.received_on = packet.leaving_by
-        twin.leaving_by = None
+        twin = Packet(packet.octets, interface)
         twin.link_broadcast = True
         twin.fix_checksum()
         self._ledger.generated += 1
         if self._tracer.listening:
             self._tracer.record(Kind.GENERATED, twin, detail=f"copy of #{packet.number} looped back")
-        self._input(twin)
+        self._later(twin)
 
-    def _emit(self, packet: Packet, route: Route) -> int:
+    def _other_hop(self, packet: Packet, route: Route) -> Route:
+        """The route to the next hop that a fwd rule of the out pass chose (E-35)."""
+        if packet.next_hop is None:
+            return route
+        chosen = self._output_route(packet.next_hop)
+        if chosen is None or chosen is route:
+            return route
+        return Route(packet.destination, 32, chosen.interface, gateway=chosen.gateway or packet.next_hop)
+
+    def _ip_output_send(self, packet: Packet, route: Route) -> int:
         """After the out pass: 127/8 test, header checksum, fragments, the driver (H-5)."""
         if packet.next_hop is not None:
-            chosen = self.node.routes.lookup(packet.next_hop)
-            route = route if chosen is None else chosen
+            if packet.next_hop in self._own:
+                packet.received_on = self.node.loopback
+                packet.leaving_by = None
+                packet.fix_checksum()
+                self._ours(packet)
+                return 0
+            route = self._other_hop(packet, route)
         interface = route.interface
         if (is_loopback(packet.source) or is_loopback(packet.destination)) and not interface.is_loopback:
             self._drop(packet, Reason.BAD_ADDRESS)
             return errno.EADDRNOTAVAIL
-        if is_multicast(packet.destination) and packet.ttl == 0:
+        if is_multicast(packet.destination) and (packet.ttl == 0 or interface.is_loopback):
             return self._drop(packet, Reason.TTL_EXCEEDED)
-        packet.fix_checksum()
         if packet.total_length <= interface.mtu:
-            return self._transmit(packet, route)
+            packet.fix_checksum()
+            return self._if_output(packet, route)
         if packet.fragment & DONT_FRAGMENT:
+            self.counters.cantfrag += 1
             self._drop(packet, Reason.NEEDS_FRAGMENTING)
             return errno.EMSGSIZE
+        return self._ip_fragment(packet, route)
+
+    def _ip_fragment(self, packet: Packet, route: Route) -> int:
+        """Cut to the MTU (F-9)."""
         try:
-            pieces = fragment(packet.octets, interface.mtu, style=fragments.BSD)
+            pieces = fragment(packet.octets, route.interface.mtu, style=fragments.BSD)
         except ValueError:
             self._drop(packet, Reason.NEEDS_FRAGMENTING)
             return errno.EMSGSIZE
         self._ledger.generated += len(pieces) - 1
+        self.counters.ofragments += len(pieces)
         result = 0
         for piece in pieces:
-            result = self._transmit(packet.with_octets(piece), route) or result
+            result = self._if_output(packet.with_octets(piece), route) or result
+        if not result:
+            self.counters.fragmented += 1
         return result
 
-    def _transmit(self, packet: Packet, route: Route) -> int:
-        if route.kind is RouteKind.LOCAL:
-            packet.received_on = route.interface
-            packet.leaving_by = None
-            return self._input(packet) and 0
-        next_hop = packet.next_hop if packet.next_hop is not None else route.gateway
-        return self.node.transmit(packet, route.interface, next_hop)
+    def _if_output(self, packet: Packet, route: Route) -> int:
+        """To the interface; lo0 gives it back as received."""
+        interface = route.interface
+        if interface.is_loopback:
+            self._return_by_lo0(packet, interface)
+            return 0
+        next_hop = route.gateway if route.gateway is not None else packet.destination
+        return self.node.transmit(packet, interface, next_hop)
+
+    def _return_by_lo0(self, packet: Packet, interface: Interface) -> None:
+        """The same packet, come in; with offload nobody computes its header checksum, and nobody tests it (R-12)."""
+        returning = Packet(packet.octets, interface)
+        returning.number = packet.number
+        returning.link_broadcast = packet.link_broadcast
+        offload = self.profile.loopback_offload
+        if offload:
+            returning.clear_checksum()
+        self._later(returning, checked=offload)
 
     # == what a divert socket writes ===============================================================================
 
     def inject_in(self, packet: Packet) -> int:
         """Incoming: ip_input from its start.  What becomes of it is not told (W-18)."""
         if self.profile.restores_broadcast:
-            packet.link_broadcast = self._is_for_many(packet.destination)
-        self._input(packet)
+            packet.link_broadcast = _to_many(packet.received_on, packet.destination)
+        self._later(packet)
+        self._drain()
         return 0
 
-    def inject_out(self, packet: Packet, *, dont_route: bool = False) -> int:
+    def too_small(self) -> None:
+        """A write with fewer octets than a header has was refused (W-4)."""
+        self.counters.toosmall += 1
+
+    def inject_out(self, packet: Packet, dont_route: bool) -> int:
         """Outgoing: ip_output, whose errors are those of the write (W-13 to W-17)."""
-        return self._output(packet, dont_route=dont_route)
+        self.counters.rawout += 1
+        self.counters.localout += self.profile.counts_raw_as_localout
+        result = self._ip_output(packet, dont_route=dont_route, allow_broadcast=True)
+        if self._queue:
+            self._drain()
+        return result
+
+
+def _to_many(interface: Interface | None, destination: int) -> bool:
+    """Multicast, or a broadcast address of that interface, the old one with host part 0 included (in_broadcast)."""
+    if is_multicast(destination):
+        return True
+    if interface is None or not interface.is_broadcast_link:
+        return False
+    if destination in (0, _LIMITED_BROADCAST):
+        return True
+    return any(
+        destination in (address.broadcast, address.network) and address.length < 31 for address in interface.addresses
+    )
 
 
 def _header_fault(packet: Packet) -> Reason:

@@ -35,6 +35,9 @@ class Destination(NamedTuple):
     tag: int
     zero: bytes
     """The eight octets of ``sin_zero``."""
+    family: int = _AF_INET
+    length: int = 16
+    """Octets that the caller gave as the address."""
 
     @property
     def name(self) -> str:
@@ -62,7 +65,7 @@ def _pack_bsd(host: int, tag: int, zero: bytes) -> bytes:
 
 def _unpack_bsd(octets: bytes) -> Destination:
     head, host, zero = _OCTETS.unpack(octets[:16])
-    return Destination(host, int.from_bytes(head[2:4], "little"), zero)
+    return Destination(host, int.from_bytes(head[2:4], "little"), zero, head[1], len(octets))
 
 
 def _pack_linux(host: int, tag: int, zero: bytes) -> bytes:

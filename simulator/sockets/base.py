@@ -185,7 +185,7 @@ class QueueSocket:
         self._check_open()
         if flags & _OOB:
             fail(errno.EOPNOTSUPP, f"flags {flags:#x}")
-        limit = min(self.send_limit, MAXIMUM_LENGTH) if self.buffer.limits_writes else MAXIMUM_LENGTH
+        limit = self.send_limit if self.buffer.limits_writes else MAXIMUM_LENGTH
         if len(data) > limit:
             fail(errno.EMSGSIZE, f"{len(data)} octets are more than {limit}")
         return self._write(data, address)
@@ -229,6 +229,14 @@ class QueueSocket:
                 theirs.send(b"!")
         return self._bell[0].fileno()
 
+    def _discard(self) -> None:
+        """Forget what is queued."""
+        while self._queue:
+            octets, _ = self._queue.popleft()
+            self.buffer.give_back(len(octets))
+        if self._bell is not None:
+            self._silence()
+
     def _silence(self) -> None:
         assert self._bell is not None
         with contextlib.suppress(BlockingIOError):
@@ -250,6 +258,11 @@ class QueueSocket:
 
     def getblocking(self) -> bool:
         return self._timeout != 0
+
+    def shutdown(self, how: int) -> None:
+        """:raises OSError: ENOTCONN; a socket that is not connected has nothing to shut down."""
+        self._check_open()
+        fail(errno.ENOTCONN if how in (socket.SHUT_RD, socket.SHUT_WR, socket.SHUT_RDWR) else errno.EINVAL, f"shutdown({how})")
 
     def connect(self, address: Any) -> None:
         fail(errno.EOPNOTSUPP)

@@ -13,6 +13,9 @@ BSD_DEFAULT = 65636
 _ADDRESS = 16
 _MBUF = 256
 _CLUSTER = 2048
+_EFFICIENCY = 8
+_LARGEST = 2 * 1024 * 1024
+"""``kern.ipc.maxsockbuf``."""
 
 
 class LinuxBuffer:
@@ -41,14 +44,22 @@ class LinuxBuffer:
 class BsdBuffer:
     """Counts octets with sixteen for the address, and the mbufs that hold them (bsd.md R-16)."""
 
-    __slots__ = ("_mbufs", "_used", "limit")
+    __slots__ = ("limit", "memory", "used")
 
     limits_writes = True
+    """No write is larger than SO_SNDBUF (bsd.md W-2)."""
 
     def __init__(self, limit: int = BSD_DEFAULT) -> None:
         self.limit = limit
-        self._used = 0
-        self._mbufs = 0
+        self.used = 0
+        """Octets queued, sixteen for each address included (``sb_cc``)."""
+        self.memory = 0
+        """Octets of mbufs and clusters that hold them (``sb_mbcnt``)."""
+
+    @property
+    def memory_limit(self) -> int:
+        """What they may take up (``sb_mbmax``)."""
+        return min(_EFFICIENCY * self.limit, _LARGEST)
 
     @staticmethod
     def _memory(length: int) -> int:
@@ -58,12 +69,12 @@ class BsdBuffer:
 
     def take(self, length: int) -> bool:
         octets = length + _ADDRESS
-        if octets > min(self.limit - self._used, 8 * self.limit - self._mbufs):
+        if octets > min(self.limit - self.used, self.memory_limit - self.memory):
             return False
-        self._used += octets
-        self._mbufs += self._memory(length)
+        self.used += octets
+        self.memory += self._memory(length)
         return True
 
     def give_back(self, length: int) -> None:
-        self._used -= length + _ADDRESS
-        self._mbufs -= self._memory(length)
+        self.used -= length + _ADDRESS
+        self.memory -= self._memory(length)

@@ -9,16 +9,33 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from rules.addresses import dotted
 from simulator.sockets.address import Address, Destination, Layout, parse_pair, swapped
 from simulator.sockets.base import Buffer, QueueSocket, fail
 
-__all__ = ["DivertPorts", "DivertSocket"]
+__all__ = ["Customs", "DivertPorts", "DivertSocket"]
+
+_RESERVED = 1024
 
 Write = Callable[["DivertSocket", bytes, Destination | None], int]
 """A kernel's writing rules: the errno of the write, 0 for success."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Customs:
+    """What a kernel's divert sockets do apart from packets."""
+
+    own_family: bool = False
+    """As in FreeBSD 14 (:attr:`simulator.profiles.BsdProfile.own_family`)."""
+    ip_options: bool = False
+    """Options of level IPPROTO_IP can be set."""
+    shutdown_errno: int = errno.ENOTCONN
+    """What shutdown fails with; 0: it works."""
+    reserved_ports: bool = False
+    """Ports below 1024 need privilege at bind (bsd.md B-5)."""
 
 
 class DivertPorts:
@@ -41,9 +58,15 @@ class DivertPorts:
         self._created += 1
         return self._created
 
-    def bind(self, sock: DivertSocket, port: int) -> int:
-        """Give ``sock`` the port, or a free one for 0.  :raises OSError: EADDRINUSE (bsd.md B-6, linux.md Q5)."""
-        if port == 0:
+    def bind(self, sock: DivertSocket, port: int, *, exactly: bool = False) -> int:
+        """Give ``sock`` the port, or a free one for 0.  :raises OSError: EADDRINUSE (bsd.md B-6, linux.md Q5).
+
+        ``exactly``: port 0 is a port, and none is shared.
+        """
+        if exactly:
+            if port in self._bound:
+                fail(errno.EADDRINUSE, f"divert port {port}")
+        elif port == 0:
             port = next((free for free in self._ephemeral if free not in self._bound), 0)
             if port == 0:
                 fail(errno.EADDRNOTAVAIL, "no free divert port")
@@ -55,10 +78,10 @@ class DivertPorts:
         return port
 
     def release(self, sock: DivertSocket) -> None:
-        sharing = self._bound.get(sock.port or 0, [])
-        if sock in sharing:
-            sharing.remove(sock)
-            self._choose(sock.port or 0)
+        """The socket gives its port back, if it has one."""
+        if sock.port is not None:
+            self._bound[sock.port].remove(sock)
+            self._choose(sock.port)
 
     def _choose(self, port: int) -> None:
         sharing = self._bound[port]
@@ -82,6 +105,8 @@ class DivertSocket(QueueSocket):
         layout: Layout,
         swap: bool,
         write: Write,
+        customs: Customs,
+        privileged: Callable[[], bool],
     ) -> None:
         super().__init__(family, socket.SOCK_RAW, proto, buffer)
         self.age = ports.number()
@@ -91,6 +116,12 @@ class DivertSocket(QueueSocket):
         self._layout = layout
         self._swap = swap
         self._write_rules = write
+        self._customs = customs
+        self._privileged = privileged
+        self._shut_reading = False
+        self._shut_writing = False
+        self.ip_options = b""
+        """IP_OPTIONS: put into what is sent as outgoing (bsd.md W-12)."""
 
     @property
     def reuse_port(self) -> bool:
@@ -103,20 +134,95 @@ class DivertSocket(QueueSocket):
     def bind(self, address: Any) -> None:
         """Take a divert port, 1 to 65535; the host part is ignored (bsd.md B-2).
 
-        :raises OSError: EADDRINUSE for a port that is taken; EINVAL for a second bind (bsd.md B-4).
+        ``address`` is a pair, or the octets of the system's ``sockaddr_in``.
+
+        :raises OSError: EADDRINUSE for a port that is taken; EINVAL for a second bind (bsd.md B-4); for octets,
+            EAFNOSUPPORT and EINVAL if family or length are wrong (B-1); EACCES for a reserved port (B-5).
         """
         self._check_open()
-        _, port = parse_pair(address)
+        customs = self._customs
+        if isinstance(address, bytes):
+            port = self._port_of(address)
+        else:
+            _, port = parse_pair(address)
+        if customs.own_family:
+            port = self._ports.bind(self, port, exactly=True)
+            self._ports.release(self)
+            self.port = port
+            return
         if self.port is not None:
             fail(errno.EINVAL, f"bound to divert port {self.port} already")
+        if customs.reserved_ports and 0 < port < _RESERVED and not self._privileged():
+            fail(errno.EACCES, f"divert port {port}")
         self.port = self._ports.bind(self, port)
 
+    def _port_of(self, address: bytes) -> int:
+        """The port in a ``sockaddr_in``, where it stands in network order (B-1)."""
+        family = self._layout.unpack(address.ljust(16, b"\0")).family
+        if family != socket.AF_INET:
+            fail(errno.EAFNOSUPPORT, f"family {family}")
+        if len(address) != 16:
+            fail(errno.EINVAL, f"a sockaddr_in has 16 octets, not {len(address)}")
+        return int.from_bytes(address[2:4], "big")
+
     def getsockname(self) -> tuple[str, int]:
+        """``("0.0.0.0", port)``, port 0 before bind (bsd.md S-10)."""
         self._check_open()
+        if self._customs.own_family:
+            fail(errno.EOPNOTSUPP)
         return (dotted(0), self.port or 0)
 
     def getpeername(self) -> tuple[str, int]:
         fail(errno.ENOTCONN)
+
+    def shutdown(self, how: int) -> None:
+        """SHUT_WR: later writes fail with EPIPE; SHUT_RD: reads give nothing at once (bsd.md S-9).
+
+        :raises OSError: where the kernel wants a connection first, ENOTCONN; EINVAL for another ``how``.
+        """
+        self._check_open()
+        if how not in (socket.SHUT_RD, socket.SHUT_WR, socket.SHUT_RDWR):
+            fail(errno.EINVAL, f"shutdown({how})")
+        if self._customs.shutdown_errno:
+            fail(self._customs.shutdown_errno)
+        if how != socket.SHUT_RD:
+            self._shut_writing = True
+        if how != socket.SHUT_WR:
+            self._shut_reading = True
+            self._discard()
+
+    def _next(self, flags: int) -> tuple[bytes, Any]:
+        return (b"", None) if self._shut_reading else super()._next(flags)
+
+    def enqueue(self, octets: bytes, address: Any) -> bool:
+        return not self._shut_reading and super().enqueue(octets, address)
+
+    def setsockopt(self, level: int, name: int, value: int | bytes) -> None:
+        if (level, name) != (socket.IPPROTO_IP, socket.IP_OPTIONS):
+            super().setsockopt(level, name, value)
+            return
+        self._check_open()
+        self._option(level, name)
+        options = value.to_bytes(4, "little") if isinstance(value, int) else bytes(value)
+        if len(options) > 40 or len(options) & 3:
+            fail(errno.EINVAL, f"{len(options)} octets of IP options")
+        self.ip_options = options
+
+    def getsockopt(self, level: int, name: int, buflen: int = 0) -> int | bytes:
+        """IP_OPTIONS come with the four octets of the first hop of a source route, which is not there (0.0.0.0)."""
+        if (level, name) != (socket.IPPROTO_IP, socket.IP_OPTIONS):
+            return super().getsockopt(level, name, buflen)
+        self._check_open()
+        self._option(level, name)
+        return (bytes(4) + self.ip_options if self.ip_options else b"")[:buflen]
+
+    def _setters(self) -> dict[tuple[int, int], Callable[[int], None]]:
+        setters = super()._setters()
+        setters[socket.SOL_SOCKET, socket.SO_DONTROUTE] = _keep
+        if self._customs.ip_options:
+            for name in (socket.IP_OPTIONS, socket.IP_TOS, socket.IP_TTL):
+                setters[socket.IPPROTO_IP, name] = _keep
+        return setters
 
     def close(self) -> None:
         if not self.closed:
@@ -124,6 +230,8 @@ class DivertSocket(QueueSocket):
         super().close()
 
     def _write(self, data: bytes, address: Any) -> int:
+        if self._shut_writing:
+            fail(errno.EPIPE)
         number = self._write_rules(self, data, self._destination(address))
         if number:
             fail(number)
@@ -145,3 +253,7 @@ class DivertSocket(QueueSocket):
     def __repr__(self) -> str:
         state = "closed" if self.closed else f"port {self.port}, {len(self._queue)} queued"
         return f"<DivertSocket {state}>"
+
+
+def _keep(_: int) -> None:
+    """An option that is looked at when something is sent, if at all."""

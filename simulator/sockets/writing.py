@@ -6,6 +6,7 @@ Both return the errno of the write, 0 for success.  A write that is refused here
 from __future__ import annotations
 
 import errno
+import socket
 from collections.abc import Callable
 
 from simulator.interfaces import Interface
@@ -76,12 +77,15 @@ class BsdWriting:
         node: Node,
         profile: BsdProfile,
         incoming: Callable[[Packet], int],
-        outgoing: Callable[[Packet], int],
+        outgoing: Callable[[Packet, bool], int],
+        too_small: Callable[[], None],
     ) -> None:
+        """``outgoing``: (packet, whether only attached networks will do); ``too_small`` counts a write that is."""
         self._node = node
         self._profile = profile
         self._incoming = incoming
         self._outgoing = outgoing
+        self._too_small = too_small
 
     def write(self, sock: DivertSocket, data: bytes, destination: Destination | None) -> int:
         """One datagram; ``destination`` None (where that is allowed) or with host 0 is outgoing (W-7)."""
@@ -91,6 +95,11 @@ class BsdWriting:
                 return errno.EDESTADDRREQ
             destination = Destination(0, 0, bytes(8))
         if len(data) < MINIMUM_HEADER:
+            self._too_small()
+            return errno.EINVAL
+        if profile.own_family and destination.family != socket.AF_INET:
+            return errno.EAFNOSUPPORT
+        if profile.own_family and destination.length != 16:
             return errno.EINVAL
         if profile.version_errno and data[0] >> 4 not in (4, 6):
             return profile.version_errno
@@ -98,8 +107,11 @@ class BsdWriting:
         incoming = destination.host != 0
         if incoming and packet.received_on is None and profile.looks_up_interface:
             return errno.EADDRNOTAVAIL
-        if not incoming and packet.total_length > len(data):
-            return errno.EINVAL
+        if not incoming:
+            if packet.total_length > len(data) or (packet.header_length != MINIMUM_HEADER and sock.ip_options):
+                return errno.EINVAL
+            if sock.ip_options:
+                packet = self._with_options(packet, sock.ip_options)
         packet.start_after = destination.tag
         packet.reinjected = "in" if incoming else "out"
         self._node.ledger.injected += 1
@@ -109,7 +121,17 @@ class BsdWriting:
             self._node.tracer.record(
                 Kind.INJECTED, packet, port=sock.port, detail=f"{way}, after rule {destination.tag}:"
             )
-        return self._incoming(packet) if incoming else self._outgoing(packet)
+        if incoming:
+            return self._incoming(packet)
+        return self._outgoing(packet, bool(sock.option(socket.SOL_SOCKET, socket.SO_DONTROUTE)))
+
+    @staticmethod
+    def _with_options(packet: Packet, options: bytes) -> Packet:
+        """The socket's options put into a header that has none (W-12); its checksum is computed later."""
+        octets = packet.octets
+        length = packet.total_length + len(options)
+        header = bytes((0x45 + len(options) // 4, octets[1])) + length.to_bytes(2, "big") + octets[4:20]
+        return Packet(header + options + octets[20:], packet.received_on)
 
     def _interface(self, destination: Destination) -> Interface | None:
         """By name in both directions, else by address for incoming: own, or a broadcast address (W-8, W-9)."""
@@ -119,5 +141,7 @@ class BsdWriting:
         named = node.interfaces.get(destination.name)
         if named is not None or not destination.host:
             return named
+        if destination.family != socket.AF_INET:
+            return None
         own = node.own.get(destination.host)
         return own if own is not None else node.broadcasts.get(destination.host)
