@@ -11,10 +11,11 @@ from collections.abc import Callable
 
 from rules.addresses import dotted
 from rules.fields import ICMP, TCP, UDP
-from simulator.icmp_errors import PORT_UNREACHABLE, PROTOCOL_UNREACHABLE, IcmpErrors, Send
+from simulator.icmp_errors import PORT_UNREACHABLE, PROTOCOL_UNREACHABLE, Reports, Send
 from simulator.node import Node
 from simulator.packet import Packet
 from simulator.routing import Kind, is_multicast
+from simulator.sockets.raw import RawSockets
 from simulator.sockets.udp import UdpPorts, UdpSocket, proxied
 from simulator.wire import checksum, icmp, tcp, udp
 
@@ -27,23 +28,29 @@ _LARGEST_UDP = 65535 - 20 - 8
 class Host:
     """The protocols above IP."""
 
-    def __init__(self, node: Node, send: Send, errors: IcmpErrors, udp_ports: UdpPorts) -> None:
+    def __init__(self, node: Node, send: Send, errors: Reports, udp_ports: UdpPorts) -> None:
         self._node = node
         self._send = send
         self._errors = errors
         self._udp_ports = udp_ports
-        self._handlers: dict[int, Callable[[Packet, bytes], None]] = {
+        self.raw = RawSockets()
+        self.handlers: dict[int, Callable[[Packet, bytes], None]] = {
             ICMP: self._icmp,
             UDP: self._udp,
             TCP: self._tcp,
         }
+        """What each protocol does with a datagram, by its number."""
+        self.unserved: Callable[[Packet], object] = lambda packet: errors.report(packet, PROTOCOL_UNREACHABLE)
+        """What is done with a datagram of any other protocol."""
 
     def deliver(self, packet: Packet) -> None:
-        """Hand a whole datagram for this host to its protocol."""
-        handler = self._handlers.get(packet.protocol)
+        """Hand a whole datagram for this host to its protocol, and copies to raw sockets before (linux.md H4)."""
+        handler = self.handlers.get(packet.protocol)
         self._node.deliver(packet)
+        heard = self.raw.deliver(packet)
         if handler is None:
-            self._errors.report(packet, PROTOCOL_UNREACHABLE)
+            if not heard:
+                self.unserved(packet)
         else:
             handler(packet, packet.octets[packet.header_length :])
 

@@ -7,10 +7,12 @@ import re
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 from rules import ipchains, ipfw
+from rules.ipchains.sockopt import set_option
 from simulator.clock import Clock, SimulatedClock
 from simulator.interfaces import Address, Interface, Link
 from simulator.ledger import Ledger, Reason
@@ -26,7 +28,8 @@ from simulator.routing import Route, Routes
 from simulator.sockets.address import BSD_LAYOUT, LINUX_LAYOUT, Layout
 from simulator.sockets.base import Buffer, QueueSocket, fail
 from simulator.sockets.buffers import BsdBuffer, LinuxBuffer
-from simulator.sockets.divert import DivertPorts, DivertSocket, Write
+from simulator.sockets.divert import Customs, DivertPorts, DivertSocket, Write
+from simulator.sockets.raw import RawOutput, RawSocket
 from simulator.sockets.udp import UdpPorts, UdpSocket
 from simulator.sockets.writing import BsdWriting, LinuxWriting
 from simulator.surroundings import RouterSurroundings
@@ -75,6 +78,7 @@ class Router:
         self.node = Node(self.profile, clock if clock is not None else SimulatedClock())
         self._udp_ports = UdpPorts(self.node.own.__contains__)
         self._names = _with_hosts(names or ipchains.Names.standard(), hosts or {})
+        self._raw_socket: Callable[..., RawSocket] | None = None
         self.path: LinuxPath | BsdPath
         if isinstance(self.profile, LinuxProfile):
             self._build_linux(self.profile)
@@ -92,7 +96,19 @@ class Router:
         self._divert_ports = DivertPorts(ephemeral=range(1024, 65536), newest_receives=True)
         self.path = path = LinuxPath(self.node, profile, self.tables, self._divert_ports, self._udp_ports, masquerade)
         writing = LinuxWriting(self.node, profile, path.inject_inbound, path.inject_outbound)
-        self._divert_parts(writing.write, LINUX_LAYOUT, LinuxBuffer)
+        self._divert_parts(writing.write, LINUX_LAYOUT, LinuxBuffer, Customs())
+        self._raw_socket = partial(
+            RawSocket,
+            sockets=path.host.raw,
+            output=RawOutput(self.node, path.output_route, path.send_raw),
+            firewall=self._set_firewall,
+        )
+
+    def _set_firewall(self, option: int, octets: bytes) -> None:
+        """``setsockopt`` at level IPPROTO_IP on a raw socket (linux.md D4); EACCES without privilege (D23)."""
+        if not self.node.privileged:
+            fail(errno.EACCES, "changing the firewall needs privilege")
+        set_option(self.tables.chains, option, octets, self.tables.masquerading)
 
     def _build_bsd(self, profile: BsdProfile) -> None:
         self.rules = ipfw.RuleSet(
@@ -104,11 +120,18 @@ class Router:
         first, last = profile.ephemeral
         self._divert_ports = DivertPorts(ephemeral=range(first, last + 1), newest_receives=profile.newest_receives)
         self.path = path = BsdPath(self.node, profile, self.rules, self._divert_ports, self._udp_ports)
-        writing = BsdWriting(self.node, profile, path.inject_in, path.inject_out)
-        self._divert_parts(writing.write, BSD_LAYOUT, BsdBuffer)
+        writing = BsdWriting(self.node, profile, path.inject_in, path.inject_out, path.too_small)
+        customs = Customs(
+            own_family=profile.own_family,
+            ip_options=profile.socket_options_of_ip and not profile.own_family,
+            shutdown_errno=profile.shutdown_errno,
+            reserved_ports=True,
+        )
+        self._divert_parts(writing.write, BSD_LAYOUT, BsdBuffer, customs)
 
-    def _divert_parts(self, write: Write, layout: Layout, buffer: Callable[[], Buffer]) -> None:
+    def _divert_parts(self, write: Write, layout: Layout, buffer: Callable[[], Buffer], customs: Customs) -> None:
         self._write = write
+        self._customs = customs
         self._layout = layout
         self._buffer = buffer
 
@@ -295,13 +318,15 @@ class Router:
         """A socket of this host.
 
         ``AF_INET, SOCK_RAW, IPPROTO_DIVERT`` (254 or 258), or ``PF_DIVERT, SOCK_RAW``, is a divert socket;
-        ``AF_INET, SOCK_DGRAM`` is a UDP socket.
+        ``AF_INET, SOCK_DGRAM`` is a UDP socket; on Linux ``AF_INET, SOCK_RAW`` with any other protocol is a raw socket.
 
         :raises OSError: EAFNOSUPPORT, EPROTONOSUPPORT for anything else.
         """
         if (family == socket.AF_INET and type == socket.SOCK_RAW and proto in _DIVERT_PROTOCOLS) or (
             family == PF_DIVERT and type == socket.SOCK_RAW
         ):
+            if not self.node.privileged:
+                fail(errno.EPERM, "a divert socket needs privilege")
             return DivertSocket(
                 family,
                 proto,
@@ -310,9 +335,15 @@ class Router:
                 layout=self._layout,
                 swap=self.profile.tag_byte_order == "host",
                 write=self._write,
+                customs=self._customs,
+                privileged=lambda: self.node.privileged,
             )
         if family == socket.AF_INET and type == socket.SOCK_DGRAM and proto in (0, socket.IPPROTO_UDP):
             return UdpSocket(ports=self._udp_ports, buffer=self._buffer(), send=self.path.host.send_udp)
+        if self._raw_socket is not None and family == socket.AF_INET and type == socket.SOCK_RAW and 0 < proto < 256:
+            if not self.node.privileged:
+                fail(errno.EPERM, "a raw socket needs privilege")
+            return self._raw_socket(proto, buffer=self._buffer())
         if family not in (socket.AF_INET, PF_DIVERT):
             fail(errno.EAFNOSUPPORT, f"family {family}")
         fail(errno.EPROTONOSUPPORT, f"type {type}, protocol {proto}")

@@ -44,7 +44,7 @@ from simulator.interfaces import Interface
 from simulator.ledger import Reason
 from simulator.masquerade import Masquerade
 from simulator.node import Node
-from simulator.packet import Packet
+from simulator.packet import MINIMUM_HEADER, Packet
 from simulator.paths.redirects import Redirects
 from simulator.profiles import LinuxProfile
 from simulator.routing import Kind as RouteKind
@@ -123,8 +123,11 @@ class LinuxPath:
 
     # == receiving (ip_rcv) ========================================================================================
 
-    def receive(self, packet: Packet) -> int:
-        """A datagram from an interface: header tests, then the input chain (H1).  Failures are silent."""
+    def receive(self, packet: Packet, route: Route | None = None) -> int:
+        """A datagram from an interface: header tests, then the input chain (H1).  Failures are silent.
+
+        ``route`` is known already when it comes round by loopback (H11).
+        """
         octets = packet.octets
         size = len(octets)
         header_length = packet.header_length
@@ -138,10 +141,10 @@ class LinuxPath:
             if packet.total_length < header_length:
                 return self._drop(packet, Reason.BAD_LENGTH)
             packet.trim()
-        return self._enter(packet)
+        return self._enter(packet, route)
 
     def _enter(self, packet: Packet, route: Route | None = None) -> int:
-        """A datagram whose header is good.  ``route`` is known already when it comes round by loopback (H11)."""
+        """A datagram whose header is good."""
         if self.profile.always_defragment and packet.fragment & _FRAGMENT_BITS:
             whole = self._reassemble(packet)
             if whole is None:
@@ -439,7 +442,7 @@ class LinuxPath:
         if route.kind is RouteKind.LOCAL:
             packet.received_on = interface
             packet.leaving_by = None
-            return self._enter(packet, route)
+            return self.receive(packet, route)
         to_group = is_multicast(packet.destination)
         if to_group and packet.ttl == 0:
             result = self._drop(packet, Reason.TTL_EXCEEDED)
@@ -457,13 +460,13 @@ class LinuxPath:
         self._ledger.generated += 1
         if self._tracer.listening:
             self._tracer.record(Kind.GENERATED, twin, detail=f"copy of #{packet.number} looped back")
-        self._enter(twin, route)
+        self.receive(twin, route)
 
     # == local output (ip_build_xmit, ip_queue_xmit) ===============================================================
 
     def originate(self, packet: Packet) -> int:
         """A datagram, header included, that a program of this host sends (H9, H10, O3)."""
-        route = self._output_route(packet.destination, packet.source)
+        route = self.output_route(packet.destination, packet.source)
         if route is None:
             self._drop(packet, Reason.NO_ROUTE)
             return errno.ENETUNREACH
@@ -492,7 +495,7 @@ class LinuxPath:
         """A datagram that this host's own protocols make (:class:`simulator.icmp_errors.Send`)."""
         if not destination:
             destination = _THIS_HOST  # O8
-        route = self._output_route(destination, source)
+        route = self.output_route(destination, source)
         if route is None:
             return errno.ENETUNREACH
         if len(payload) + 20 > ipv4.MAXIMUM_LENGTH:
@@ -519,6 +522,15 @@ class LinuxPath:
             return self._output_chain(packet, route, _LOCAL_TCP)
         return self._send_local(packet, route)
 
+    def send_raw(self, packet: Packet, route: Route) -> int:
+        """What a raw socket writes.  What cannot have a header does not meet the output chain (F29)."""
+        self._ledger.originated += 1
+        if self._tracer.listening:
+            self._tracer.record(Kind.ORIGINATED, packet, interface=route.interface.name)
+        if len(packet.octets) < MINIMUM_HEADER or packet.header_length < MINIMUM_HEADER:
+            return self._transmit(packet, route)
+        return self._send_local(packet, route)
+
     def _send_local(self, packet: Packet, route: Route) -> int:
         """UDP, ICMP and raw: a datagram too large is cut first, and each piece meets the output chain, the last piece
         first; a refused one ends it (H10)."""
@@ -533,7 +545,7 @@ class LinuxPath:
                 return result
         return 0
 
-    def _output_route(self, destination: int, source: int) -> Route | None:
+    def output_route(self, destination: int, source: int) -> Route | None:
         """Datagrams to many go where their source address belongs; all others by the table (ip_route_output)."""
         if not destination:
             return Route(0, 32, self.node.loopback, kind=RouteKind.LOCAL)  # O8
@@ -607,7 +619,7 @@ class LinuxPath:
         """Routed by its destination, whatever its source, to the output chain (D12, T2); not fragmented (D9), unless
         the router always defragments (D8)."""
         packet.diverted = True
-        route = self._output_route(packet.destination, packet.source)
+        route = self.output_route(packet.destination, packet.source)
         if route is None:
             self._drop(packet, Reason.NO_ROUTE)
             return errno.ENETUNREACH
