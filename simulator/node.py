@@ -83,6 +83,14 @@ class Node:
         chosen = next(fitting, addresses[0] if addresses else None)
         return chosen.host if chosen is not None else 0
 
+    def route_address(self, destination: int) -> int:
+        """The interface address that the route brings along: as :meth:`source_towards`, but the loopback address for
+        this host's own addresses, whose routes lead there (BSD); 0 without a route or without an address."""
+        route = self.routes.lookup(destination)
+        if route is not None and route.kind is RouteKind.LOCAL:
+            return self.loopback.address or 0
+        return self.source_towards(destination)
+
     def drop(self, packet: Packet, reason: Reason) -> int:
         """The packet ends here.  Returns 0: whoever sent it is told nothing."""
         self.ledger.dropped[reason] += 1

@@ -159,7 +159,13 @@ class BsdProfile(Profile):
     identifies_only_fragmentable: bool = True
     """A datagram with DF is sent with the IP id 0 (RFC 6864; README of the recordings)."""
 
-    redirects: bool = False
+    fast_redirects: bool = False
+    """The fast path sends redirects as well, even by way of a default route, where they name the gateway 0.0.0.0
+    (divert-observed.md H-4)."""
+
+    multicast_to_gateway: bool = False
+    """A multicast datagram whose route has a gateway is sent to that (seen on 13), else to the group itself."""
+
     loopback: tuple[str, int] = ("lo0", 16384)
     icmp_ttl: int = 64
     first_identification: int = 1
@@ -182,7 +188,8 @@ _FREEBSD_13 = dataclasses.replace(
     reassembly=FREEBSD_13,
     restores_broadcast=True,
     quoted=548,
-    redirects=True,
+    fast_redirects=True,
+    multicast_to_gateway=True,
     lo0_refuses=False,
     counts_raw_as_localout=True,
 )

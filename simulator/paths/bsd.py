@@ -248,44 +248,45 @@ class BsdPath:
             self._drop(packet, Reason.UNREACHABLE_ROUTE)
             return
         packet.leaving_by = route.interface
-        redirect = self._better_gateway(packet, route)
-        told = packet.copy() if redirect else packet
+        kept = None
+        if self.profile.fast_redirects and self.profile.redirects and route.interface is packet.received_on:
+            kept = packet.copy()
         passed = self._inspect(packet, "out")
         if passed.__class__ is int:
             return
-        self._tryforward_send(passed, route)  # type: ignore[arg-type]
-        if redirect:
-            counters.redirectsent += self.icmp.report(told, REDIRECT_HOST, redirect)
+        sent = self._tryforward_send(passed, route)  # type: ignore[arg-type]
+        if sent and kept is not None:
+            gateway = self._better_gateway(kept, route)  # 0 is told, too
+            self.icmp.report(kept, REDIRECT_HOST, gateway, held=_KEPT_FOR_ERRORS)
 
-    def _tryforward_send(self, packet: Packet, route: Route) -> None:
-        """Step 6: the packet fits, or is cut; if it may not be, its sender is told."""
+    def _tryforward_send(self, packet: Packet, route: Route) -> bool:
+        """The packet fits, or is cut; if it may not be, its sender is told.  Whether it came to the interface."""
         route = self._other_hop(packet, route)
         mtu = route.interface.mtu
         if route.kind is RouteKind.REJECT:
             if not self.profile.lo0_refuses:
                 self.icmp.report(packet, HOST_UNREACHABLE)
             self._drop(packet, Reason.UNREACHABLE_ROUTE)
-            return
+            return False
         if packet.total_length <= mtu:
             failed = self._if_output(packet, route)
         elif packet.fragment & DONT_FRAGMENT:
             self.counters.cantfrag += 1
             self.icmp.report(packet, FRAGMENTATION_NEEDED, mtu)
             self._drop(packet, Reason.NEEDS_FRAGMENTING)
-            return
+            return False
         else:
             failed = self._ip_fragment(packet, route)
         if not failed:
             self.counters.fastforward += 1
+        return True
 
     def _better_gateway(self, packet: Packet, route: Route) -> int:
-        """The address of a redirect, 0 for none: the sender shares its link with the next hop (not by a default)."""
-        if not self.profile.redirects or route.interface is not packet.received_on or route.length == 0:
-            return 0
-        near = self._lookup(packet.source)
-        if near is None or near.gateway is not None or near.interface is not route.interface:
-            return 0
-        return packet.destination if route.gateway is None else route.gateway
+        """The address for a redirect: the sender shares a link with the next hop, which no default route gives; or 0."""
+        source = packet.source
+        if route.length and any(source & mask_of(each.length) == each.network for each in route.interface.addresses):
+            return packet.destination if route.gateway is None else route.gateway
+        return 0
 
     # == the slow path (ip_forward) ================================================================================
 
@@ -311,8 +312,8 @@ class BsdPath:
         packet.lower_ttl_only()
         route = self._lookup(destination if packet.next_hop is None else packet.next_hop)
         redirect = 0
-        if route is not None and packet.next_hop is None and packet.header_length == MINIMUM_HEADER:
-            redirect = self._better_gateway(packet, route)
+        if route is not None and packet.next_hop is None and route.interface is packet.received_on:
+            redirect = self._better_gateway(packet, route) if self.profile.redirects else 0
         error = self._ip_output(packet, forwarding=True)
         if not error:
             counters.forward += 1
@@ -476,7 +477,7 @@ class BsdPath:
 
     def _fill_source(self, packet: Packet) -> None:
         if not packet.source:
-            packet.set_source(self.node.source_towards(packet.destination))
+            packet.set_source(self.node.route_address(packet.destination))
 
     def _ip_mloopback(self, packet: Packet, interface: Interface) -> None:
         """A multicast datagram comes back to the host on the sending interface (W-17 as observed)."""
@@ -545,6 +546,8 @@ class BsdPath:
             self._return_by_lo0(packet, interface)
             return 0
         next_hop = route.gateway if route.gateway is not None else packet.destination
+        if next_hop != packet.destination and is_multicast(packet.destination):
+            next_hop = next_hop if self.profile.multicast_to_gateway else packet.destination
         return self.node.transmit(packet, interface, next_hop)
 
     def _return_by_lo0(self, packet: Packet, interface: Interface) -> None:

@@ -112,7 +112,7 @@ class BsdIcmp:
             for address in interface.addresses:
                 if address.broadcast == destination:
                     return address.host
-        return self._node.source_towards(packet.source)
+        return self._node.route_address(packet.source)
 
     def receive(self, packet: Packet, message: bytes) -> None:
         """A message for this host: echo and timestamp requests are answered (RFC 792), but not to everybody at once."""
