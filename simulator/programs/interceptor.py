@@ -9,6 +9,10 @@ REINJECT
     `reinject`: each packet is sent back with the very address that came with it.
 MULTICAST
     `multicast`: an outgoing multicast packet has IP_MULTICAST_IF set to its source address first.
+FIREWALL
+    `set_rule` and `remove_rule`, `--firewall` of the program: a rule of its own diverts all ICMP of the output chain
+    for as long as it runs (howto.md 12). The original leaves the rule's TOS masks zero, so each packet loses its TOS
+    on the way (howto.md 24); so does ours.
 
 Only methods of CPython's sockets are used, so this source runs over `Router.socket` and, as
 `python -m simulator.programs.interceptor PORT`, on a system that has divert sockets itself.
@@ -20,10 +24,24 @@ import argparse
 import errno
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any, Protocol
 
-__all__ = ["BUFFER_SIZE", "Interceptor", "Output", "bind_socket", "create_socket", "main"]
+from rules.fields import ICMP
+from rules.ipchains import Rule
+from rules.ipchains.sockopt import SocketOption, pack_change
+
+__all__ = [
+    "BUFFER_SIZE",
+    "Interceptor",
+    "Output",
+    "bind_socket",
+    "create_socket",
+    "main",
+    "remove_rule",
+    "set_rule",
+]
 
 BUFFER_SIZE = 65_535
 """Octets: the original's BUFSIZE, the largest IPv4 datagram."""
@@ -54,6 +72,47 @@ def bind_socket(divert: Any, port: int, *, program: str = "interceptor", errors:
     """Listen on the divert port `port`, 1 to 65535. Raises OSError, EADDRINUSE for one."""
     print(f"{program}:Binding a socket", file=sys.stderr if errors is None else errors)
     divert.bind(("0.0.0.0", port))
+
+
+def set_rule(make: Callable[..., Any], port: int, *, program: str = "interceptor", errors: Output | None = None) -> Any:
+    """Append the program's own rule to the output chain: the raw socket, from `make`, through which it was done.
+
+    Raises OSError after telling it: EPERM or EACCES without the privilege, ENOENT or ENOPROTOOPT from a kernel without
+    DIVERT.
+    """
+    output = sys.stderr if errors is None else errors
+    try:
+        firewall = make(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    except OSError as error:
+        print(f"{program}: could not create a raw socket: {error.strerror}", file=output)
+        raise
+    try:
+        firewall.setsockopt(socket.IPPROTO_IP, SocketOption.APPEND, _change(port))
+    except OSError as error:
+        firewall.close()
+        # No colon after the name, as in the original.
+        print(f"{program} could not set rule: {error.strerror}", file=output)
+        raise
+    return firewall
+
+
+def remove_rule(firewall: Any, port: int, *, program: str = "interceptor", errors: Output | None = None) -> None:
+    """Delete the rule for that port through the socket that `set_rule` gave, and close the socket.
+
+    Raises OSError after telling it: EINVAL when somebody else has deleted the rule.
+    """
+    with firewall:
+        try:
+            firewall.setsockopt(socket.IPPROTO_IP, SocketOption.DELETE, _change(port))
+        except OSError as error:
+            print(f"{program}: could not remove rule: {error.strerror}", file=sys.stderr if errors is None else errors)
+            raise
+
+
+def _change(port: int) -> bytes:
+    """`struct ip_fwchange`: everything zero but the protocol, the upper ends of the ranges, port and output size."""
+    rule = Rule(protocol=ICMP, target="DIVERT", port=port, tos_and=0, tos_xor=0, output_size=0xFFFF)
+    return pack_change("output", rule)
 
 
 class Interceptor:
@@ -137,11 +196,12 @@ class Interceptor:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The program itself, on this machine's own divert sockets. 0 after Ctrl-C, 1: no socket, 2: no port."""
+    """The program itself, on this machine's own divert sockets. 0 after Ctrl-C, 1: no socket, 2: no port or no rule."""
     parser = argparse.ArgumentParser(prog="interceptor", description="Show diverted packets and put them back.")
     parser.add_argument("port", type=int, help="divert port, 1 to 65535")
     parser.add_argument("--no-reinject", dest="reinject", action="store_false", help="only show them")
     parser.add_argument("--multicast", action="store_true", help="set the interface of outgoing multicast packets")
+    parser.add_argument("--firewall", action="store_true", help="divert the output chain's ICMP as long as it runs")
     options = parser.parse_args(arguments)
     program = parser.prog
     try:
@@ -156,12 +216,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{program}: Error bind(): {error}", file=sys.stderr)
             return 2
         intercept = Interceptor(program=program, reinject=options.reinject, multicast=options.multicast)
-        intercept.start()
         try:
-            while True:
-                intercept(divert)
-        except KeyboardInterrupt:
-            return 0
+            with _own_rule(options.port, program) if options.firewall else nullcontext():
+                intercept.start()
+                _run(intercept, divert)
+        except _RuleError:
+            return 2
+    return 0
+
+
+def _run(intercept: Interceptor, divert: Any) -> None:
+    """Until Ctrl-C."""
+    with suppress(KeyboardInterrupt):
+        while True:
+            intercept(divert)
+
+
+class _RuleError(Exception):
+    """The rule could not be set or removed, and that has been told."""
+
+
+@contextmanager
+def _own_rule(port: int, program: str) -> Iterator[None]:
+    """The rule is there inside, however it is left."""
+    try:
+        firewall = set_rule(socket.socket, port, program=program)
+    except OSError as error:
+        raise _RuleError from error
+    try:
+        yield
+    finally:
+        try:
+            remove_rule(firewall, port, program=program)
+        except OSError as error:
+            raise _RuleError from error
 
 
 if __name__ == "__main__":
