@@ -60,7 +60,7 @@ def test_the_rule_that_is_written() -> None:
     set_rule(lambda *_: Firewall(), PORT)
     rule = (
         "00000000 00000000 00000000 00000000"  # addresses and masks
-        "00000000 0100 1000 0000"  # mark, protocol, flags (no interface is every interface, linux.md F15), inverse flags
+        "00000000 0100 1000 0000"  # mark, protocol, flags (every interface, linux.md F15), inverse flags
         "0000 ffff 0000 ffff"  # ports
         "d204 ffff"  # divert port in host order, output size
         "00000000 00000000 00000000 00000000"  # interface
