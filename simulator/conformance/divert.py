@@ -110,7 +110,9 @@ class _Host:
     def __init__(self, case: Mapping[str, Any]) -> None:
         config = case["config"]
         name = case["profile"]
-        switches = {_SWITCHES[key]: bool(int(value)) for key, value in config["sysctl"].items() if key in _SWITCHES}
+        switches: dict[str, Any] = {
+            _SWITCHES[key]: bool(int(value)) for key, value in config["sysctl"].items() if key in _SWITCHES
+        }
         profile = name if name in PROFILES else name.partition(".")[0]
         self.silent = profile in _SILENT
         self.router = Router(
@@ -174,7 +176,7 @@ class _Host:
         self.router.node.messages.clear()
         operation: Callable[[Mapping[str, Any]], Answer] = getattr(self, f"_{step['op']}")
         try:
-            result = {"errno": None} | operation(step)
+            result: Answer = {"errno": None, **operation(step)}
         except OSError as error:
             result = {"errno": _NAMES.get(error.errno or 0) or errno.errorcode[error.errno or 0]}
         if step["op"] == "ipfw":
@@ -278,7 +280,19 @@ class _Host:
         data = bytes.fromhex(step["hex"])
         address = bytes.fromhex(step["addr"]) if step["addr"] is not None else None
         ancillary = [(socket.SOL_SOCKET, 0, b"")] if step["control"] else []
-        return {"len": self._named(step).sendmsg([data], ancillary, 0, address)}
+        answer = {"len": self._named(step).sendmsg([data], ancillary, 0, address)}
+        if address is not None and not any(address[4:8]):
+            self._complain(data)
+        return answer
+
+    def _complain(self, written: bytes) -> None:
+        """The recorded driver's line about a first fragment that kept what was written beyond the total length."""
+        length = int.from_bytes(written[2:4], "big")
+        first = next((event["hex"] for event in self.events if event["ev"] == "tx"), None)
+        if first is None or len(written) == length or len(first) // 2 >= length:
+            return
+        cut = len(first) // 2
+        self.router.node.messages.append(f"dv: pkthdr.len {cut} != chain {cut + len(written) - length}")
 
     def _recv(self, step: Mapping[str, Any]) -> Answer:
         flags = socket.MSG_DONTWAIT | (socket.MSG_PEEK if step["peek"] else 0)

@@ -66,10 +66,9 @@ class BsdIcmp:
         start = packet.header_length
         if packet.link_broadcast or packet.fragment & ~_DONT_FRAGMENT_OR_MORE & 0xFFFF:
             return False
-        if packet.protocol == ICMP and error.type != _REDIRECT and len(octets) >= start + 8:
-            if octets[start] not in _QUERIES:
-                return False
         if len(octets) < start + 8:
+            return False
+        if packet.protocol == ICMP and error.type != _REDIRECT and octets[start] not in _QUERIES:
             return False
         quoted = self._quoted(packet, octets)
         if quoted is None:

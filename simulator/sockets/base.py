@@ -262,7 +262,8 @@ class QueueSocket:
     def shutdown(self, how: int) -> None:
         """:raises OSError: ENOTCONN; a socket that is not connected has nothing to shut down."""
         self._check_open()
-        fail(errno.ENOTCONN if how in (socket.SHUT_RD, socket.SHUT_WR, socket.SHUT_RDWR) else errno.EINVAL, f"shutdown({how})")
+        known = how in (socket.SHUT_RD, socket.SHUT_WR, socket.SHUT_RDWR)
+        fail(errno.ENOTCONN if known else errno.EINVAL, f"shutdown({how})")
 
     def connect(self, address: Any) -> None:
         fail(errno.EOPNOTSUPP)
