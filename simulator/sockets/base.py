@@ -101,6 +101,8 @@ class QueueSocket:
 
     def recvfrom_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> tuple[int, Any]:
         view = memoryview(buffer).cast("B")
+        if view.readonly:
+            raise TypeError("a read-write bytes-like object is needed to receive into")
         if nbytes < 0 or nbytes > len(view):
             raise ValueError(f"nbytes {nbytes} does not fit a buffer of {len(view)} octets")
         octets, address = self.recvfrom(nbytes or len(view), flags)
