@@ -4,27 +4,24 @@
                                                                   |
                                                                   +-> forward: TTL -> routing -> ipfw OUT -> wire
 
-    this host's protocols -> routing -> ipfw OUT -> checksum -> fragments -> wire (or lo0, and in again)
+The way out, for what this host sends and for the slow path of forwarding, is :mod:`simulator.paths.bsd_output`.  A pass
+is one search of the rule list (:mod:`simulator.paths.bsd_firewall`).  A divert rule ends it: the packet goes to the
+socket (:mod:`simulator.paths.bsd_divert`), and what a program writes back enters the same pass again behind the rule
+whose number it carries as tag (X-1).  Stages stand below in the order in which a packet meets them, by the names of
+the kernel's functions.
 
-A pass is one search of the rule list (:mod:`simulator.paths.bsd_firewall`).  A divert rule ends it: the packet goes to
-the socket (:mod:`simulator.paths.bsd_divert`), and what a program writes back enters the same pass again behind the
-rule whose number it carries as tag (X-1).  Stages stand below in the order in which a packet meets them, by the names
-of the kernel's functions; all return the errno that a sender gets, 0 for none.
-
-What comes back over lo0, and where a kernel queues it what a divert socket writes as incoming, waits in a queue until
-the packet at hand is done with (W-18).
+What comes back over lo0, and what a divert socket writes as incoming, waits in a queue until the packet at hand is
+done with (W-18).
 """
 
 from __future__ import annotations
 
 import errno
-from collections import deque
+from typing import Any
 
 from rules.addresses import mask_of
-from rules.fields import DONT_FRAGMENT, ICMP, TCP
+from rules.fields import DONT_FRAGMENT, ICMP
 from rules.ipfw import RuleSet
-from simulator import fragments
-from simulator.fragments import fragment
 from simulator.host import Host
 from simulator.icmp_errors import FRAGMENTATION_NEEDED, HOST_UNREACHABLE, REDIRECT_HOST, TTL_EXCEEDED
 from simulator.interfaces import Interface
@@ -36,17 +33,15 @@ from simulator.paths.bsd_counters import IpCounters, statistics
 from simulator.paths.bsd_divert import FRAGMENT_BITS, Diversion
 from simulator.paths.bsd_firewall import Firewall
 from simulator.paths.bsd_icmp import BsdIcmp
+from simulator.paths.bsd_output import LIMITED_BROADCAST, Output
 from simulator.profiles import BsdProfile
 from simulator.routing import Kind as RouteKind
 from simulator.routing import Route, is_class_e, is_loopback, is_multicast
 from simulator.sockets.divert import DivertPorts
 from simulator.sockets.udp import UdpPorts
-from simulator.trace import Kind
-from simulator.wire import ipv4
 
 __all__ = ["BsdPath"]
 
-_LIMITED_BROADCAST = 0xFFFFFFFF
 _LINK_LOCAL = 0xA9FE
 """169.254.0.0/16, which is never forwarded (RFC 3927)."""
 
@@ -62,18 +57,21 @@ class BsdPath:
         self.profile = profile
         self.rules = rules
         self.counters = IpCounters()
-        self.icmp = BsdIcmp(node, profile, self.send)
+        self._output = output = Output(node, profile, self.counters)
+        self.icmp = BsdIcmp(node, profile, output.send)
         self.host = Host(node, self.send, self.icmp, udp)
         self.host.handlers[ICMP] = self.icmp.receive
         self.diversion = Diversion(node, profile, ports, self.counters)
         self.diversion.deliver = self.host.deliver
-        self._inspect = Firewall(node, rules, self.diversion, self.icmp, self._send_reset).inspect
+        self._inspect = Firewall(node, rules, self.diversion, self.icmp, output.send_reset).inspect
+        output.inspect = self._inspect
+        output.deliver = self._ours
         self._ledger = node.ledger
         self._tracer = node.tracer
         self._drop = node.drop
         self._own = node.own
         self._lookup = node.routes.lookup
-        self._queue: deque[tuple[Packet, bool]] = deque()
+        self._queue = output.returning
         self._draining = False
 
     def statistics(self) -> dict[str, int]:
@@ -94,13 +92,9 @@ class BsdPath:
 
     def _is_for_many(self, destination: int) -> bool:
         if destination >= 0xE0000000:
-            return is_multicast(destination) or destination == _LIMITED_BROADCAST
+            return is_multicast(destination) or destination == LIMITED_BROADCAST
         route = self._lookup(destination)
         return route is not None and route.kind is RouteKind.BROADCAST
-
-    def _later(self, packet: Packet, *, checked: bool = False) -> None:
-        """Queued for ip_input: its turn comes when the packet at hand is done with."""
-        self._queue.append((packet, checked))
 
     def _drain(self) -> None:
         if self._draining:
@@ -127,10 +121,10 @@ class BsdPath:
             return
         interface = packet.received_on
         destination = packet.destination
-        if destination >> 24 == 127 or packet.source >> 24 == 127:
-            if interface is not None and not interface.is_loopback:
-                self._drop(packet, Reason.BAD_ADDRESS)
-                return
+        loops = destination >> 24 == 127 or packet.source >> 24 == 127
+        if loops and interface is not None and not interface.is_loopback:
+            self._drop(packet, Reason.BAD_ADDRESS)
+            return
         if int.from_bytes(octets[:header_length], "big") % 0xFFFF and not checked:
             self._drop(packet, Reason.BAD_CHECKSUM)
             return
@@ -143,13 +137,13 @@ class BsdPath:
                 return
             packet.trim()
         profile = self.profile
-        if header_length == 20 and profile.fast_forward and profile.forwarding and destination not in self._own:
-            if not packet.link_broadcast and self._may_try(packet):
-                self._ip_tryforward(packet)
-                return
+        fast = header_length == 20 and profile.fast_forward and profile.forwarding and destination not in self._own
+        if fast and not packet.link_broadcast and self._may_try(packet):
+            self._ip_tryforward(packet)
+            return
         passed = self._inspect(packet, "in")
-        if passed.__class__ is not int:
-            self._decide(passed)  # type: ignore[arg-type]
+        if not isinstance(passed, int):
+            self._decide(passed)
 
     def _decide(self, packet: Packet) -> None:
         """After the in pass: options, then this host, many, or another host (H-2)."""
@@ -170,7 +164,7 @@ class BsdPath:
         elif destination >> 16 == _LINK_LOCAL:
             self.counters.cantforward += 1
             self._drop(packet, Reason.MARTIAN_DESTINATION)
-        elif is_multicast(destination) or destination == _LIMITED_BROADCAST or destination == 0:
+        elif is_multicast(destination) or destination == LIMITED_BROADCAST or destination == 0:
             self._ours(packet)
         elif not self.profile.forwarding:
             self.counters.cantforward += 1
@@ -215,8 +209,8 @@ class BsdPath:
             or source == 0
             or is_multicast(destination)
             or is_multicast(source)
-            or destination == _LIMITED_BROADCAST
-            or source == _LIMITED_BROADCAST
+            or destination == LIMITED_BROADCAST
+            or source == LIMITED_BROADCAST
             or destination >> 16 == _LINK_LOCAL
             or source >> 16 == _LINK_LOCAL
         )
@@ -226,9 +220,9 @@ class BsdPath:
         counters = self.counters
         counters.tried += 1
         passed = self._inspect(packet, "in")
-        if passed.__class__ is int:
+        if isinstance(passed, int):
             return
-        packet = passed  # type: ignore[assignment]
+        packet = passed
         if packet.next_hop is not None and packet.next_hop in self._own:
             self._ours(packet)
             return
@@ -252,16 +246,16 @@ class BsdPath:
         if self.profile.fast_redirects and self.profile.redirects and route.interface is packet.received_on:
             kept = packet.copy()
         passed = self._inspect(packet, "out")
-        if passed.__class__ is int:
+        if isinstance(passed, int):
             return
-        sent = self._tryforward_send(passed, route)  # type: ignore[arg-type]
+        sent = self._tryforward_send(passed, route)
         if sent and kept is not None:
             gateway = self._better_gateway(kept, route)  # 0 is told, too
             self.icmp.report(kept, REDIRECT_HOST, gateway, held=_KEPT_FOR_ERRORS)
 
     def _tryforward_send(self, packet: Packet, route: Route) -> bool:
         """The packet fits, or is cut; if it may not be, its sender is told.  Whether it came to the interface."""
-        route = self._other_hop(packet, route)
+        route = self._output.other_hop(packet, route)
         mtu = route.interface.mtu
         if route.kind is RouteKind.REJECT:
             if not self.profile.lo0_refuses:
@@ -269,20 +263,20 @@ class BsdPath:
             self._drop(packet, Reason.UNREACHABLE_ROUTE)
             return False
         if packet.total_length <= mtu:
-            failed = self._if_output(packet, route)
+            failed = self._output.hand_over(packet, route)
         elif packet.fragment & DONT_FRAGMENT:
             self.counters.cantfrag += 1
             self.icmp.report(packet, FRAGMENTATION_NEEDED, mtu)
             self._drop(packet, Reason.NEEDS_FRAGMENTING)
             return False
         else:
-            failed = self._ip_fragment(packet, route)
+            failed = self._output.cut(packet, route)
         if not failed:
             self.counters.fastforward += 1
         return True
 
     def _better_gateway(self, packet: Packet, route: Route) -> int:
-        """The address for a redirect: the sender shares a link with the next hop, which no default route gives; or 0."""
+        """The address for a redirect: the sender shares a link with the next hop (no default route's); or 0."""
         source = packet.source
         if route.length and any(source & mask_of(each.length) == each.network for each in route.interface.addresses):
             return packet.destination if route.gateway is None else route.gateway
@@ -314,7 +308,7 @@ class BsdPath:
         redirect = 0
         if route is not None and packet.next_hop is None and route.interface is packet.received_on:
             redirect = self._better_gateway(packet, route) if self.profile.redirects else 0
-        error = self._ip_output(packet, forwarding=True)
+        error = self._output.output(packet, forwarding=True)
         if not error:
             counters.forward += 1
             if redirect:
@@ -328,245 +322,31 @@ class BsdPath:
         elif error not in (errno.EACCES, errno.ENOBUFS):
             self.icmp.report(kept, HOST_UNREACHABLE, held=_KEPT_FOR_ERRORS)
 
-    # == output (ip_output) ========================================================================================
+    # == what this host's programs send ============================================================================
 
     def originate(self, packet: Packet) -> int:
         """A datagram, header included, that a program of this host sends through a raw socket."""
         if not packet.identification:
-            packet.set_identification(self._identification(packet.fragment))
+            packet.set_identification(self._output.identification(packet.fragment))
         self.counters.rawout += 1
         self.counters.localout += self.profile.counts_raw_as_localout
-        result = self._ip_output(packet, allow_broadcast=True)
+        result = self._output.output(packet, allow_broadcast=True)
         if self._queue:
             self._drain()
         return result
 
-    def _identification(self, field: int) -> int:
-        """The next IP id; none is needed where nobody may fragment (RFC 6864)."""
-        if field & DONT_FRAGMENT and self.profile.identifies_only_fragmentable:
-            return 0
-        return self.node.identification()
-
-    def send(
-        self,
-        protocol: int,
-        destination: int,
-        payload: bytes,
-        *,
-        source: int = 0,
-        ttl: int,
-        tos: int = 0,
-        options: bytes = b"",
-        flags: int = 0,
-        by_program: bool = False,
-        skip_firewall: bool = False,
-    ) -> int:
-        """A datagram that this host's own protocols make (:class:`simulator.icmp_errors.Send`).
-
-        ``flags`` of the fragment field; ``skip_firewall``: it meets no out pass (H-9).
-        """
-        if len(payload) + MINIMUM_HEADER + len(options) > ipv4.MAXIMUM_LENGTH:
-            return errno.EMSGSIZE
-        header = ipv4.Header(
-            source=source,
-            destination=destination,
-            protocol=protocol,
-            ttl=ttl,
-            tos=tos,
-            options=options,
-            fragment=flags,
-            identification=self._identification(flags),
-        )
-        packet = Packet(header.emit(payload))
-        packet.clear_checksum()
-        if by_program:
-            self._ledger.originated += 1
-        else:
-            self._ledger.generated += 1
-        if self._tracer.listening:
-            self._tracer.record(Kind.ORIGINATED if by_program else Kind.GENERATED, packet)
-        self.counters.localout += 1
-        result = self._ip_output(packet, skip_firewall=skip_firewall, allow_broadcast=by_program)
-        if by_program and self._queue:
+    def send(self, protocol: int, destination: int, payload: bytes, **details: Any) -> int:
+        """A datagram of this host's own protocols, as :meth:`simulator.paths.bsd_output.Output.send` takes it."""
+        result = self._output.send(protocol, destination, payload, **details)
+        if self._queue and details.get("by_program"):
             self._drain()
         return result
-
-    def _send_reset(self, source: int, destination: int, segment: bytes) -> None:
-        self.send(TCP, destination, segment, source=source, ttl=self.profile.default_ttl, skip_firewall=True)
-
-    def _ip_output(
-        self,
-        packet: Packet,
-        *,
-        forwarding: bool = False,
-        dont_route: bool = False,
-        skip_firewall: bool = False,
-        allow_broadcast: bool = False,
-    ) -> int:
-        """Route and interface, source address, multicast and broadcast; then the out pass (H-5)."""
-        if dont_route:
-            route = self._attached(packet.destination)
-            packet.set_ttl(1)
-        else:
-            route = self._output_route(packet.destination if packet.next_hop is None else packet.next_hop)
-        if route is None:
-            self.counters.noroute += 1
-            self._drop(packet, Reason.NO_ROUTE)
-            return errno.ENETUNREACH if dont_route else errno.EHOSTUNREACH
-        interface = route.interface
-        packet.leaving_by = interface
-        if is_multicast(packet.destination):
-            if not interface.is_broadcast_link:
-                self.counters.noroute += 1
-                self._drop(packet, Reason.NO_ROUTE)
-                return errno.ENETUNREACH
-            packet.set_ttl(1)
-            self._fill_source(packet)
-            packet.link_broadcast = True
-            self._ip_mloopback(packet, interface)
-        else:
-            self._fill_source(packet)
-            packet.link_broadcast = route.kind is RouteKind.BROADCAST
-            if packet.link_broadcast:
-                if not allow_broadcast:
-                    self._drop(packet, Reason.DENIED)
-                    return errno.EACCES
-                if packet.total_length > interface.mtu:
-                    self._drop(packet, Reason.NEEDS_FRAGMENTING)
-                    return errno.EMSGSIZE
-        if not skip_firewall:
-            passed = self._inspect(packet, "out")
-            if isinstance(passed, int):
-                return passed
-            packet = passed
-        if route.kind is RouteKind.REJECT or route.kind is RouteKind.BLACKHOLE:
-            return self._dead_end(packet, route, forwarding=forwarding)
-        return self._ip_output_send(packet, route)
-
-    def _output_route(self, destination: int) -> Route | None:
-        """By the table; datagrams to the host itself go to lo0, the limited broadcast is one where no gateway is."""
-        route = self._lookup(destination)
-        if route is None:
-            return None
-        if route.kind is RouteKind.LOCAL:
-            return Route(destination, 32, self.node.loopback, kind=RouteKind.LOCAL, connected=True)
-        if destination == _LIMITED_BROADCAST and route.gateway is None and route.interface.is_broadcast_link:
-            return Route(destination, 32, route.interface, kind=RouteKind.BROADCAST)
-        return route
-
-    def _attached(self, destination: int) -> Route | None:
-        """The interface on whose network the destination is, whatever the routes say (SO_DONTROUTE, W-14)."""
-        for interface in self.node.interfaces.values():
-            for address in interface.addresses:
-                if destination == address.peer or destination & mask_of(address.length) == address.network:
-                    to_all = destination == address.broadcast
-                    kind = RouteKind.BROADCAST if to_all else RouteKind.UNICAST
-                    return Route(destination, 32, interface, kind=kind, connected=True)
-        return None
-
-    def _dead_end(self, packet: Packet, route: Route, *, forwarding: bool) -> int:
-        """A reject or blackhole route leads to lo0, which refuses the packet, or (13 and later, for a sender of this
-        host's own) gives it back as received, to be refused when it is forwarded (divert-observed.md W)."""
-        profile = self.profile
-        if not forwarding and not profile.lo0_refuses:
-            packet.fix_checksum()
-            self._return_by_lo0(packet, self.node.loopback)
-            return 0
-        self._drop(packet, Reason.UNREACHABLE_ROUTE)
-        return 0 if route.kind is RouteKind.BLACKHOLE and not profile.lo0_refuses else errno.EHOSTUNREACH
-
-    def _fill_source(self, packet: Packet) -> None:
-        if not packet.source:
-            packet.set_source(self.node.route_address(packet.destination))
-
-    def _ip_mloopback(self, packet: Packet, interface: Interface) -> None:
-        """A multicast datagram comes back to the host on the sending interface (W-17 as observed)."""
-        twin = Packet(packet.octets, interface)
-        twin.link_broadcast = True
-        twin.fix_checksum()
-        self._ledger.generated += 1
-        if self._tracer.listening:
-            self._tracer.record(Kind.GENERATED, twin, detail=f"copy of #{packet.number} looped back")
-        self._later(twin)
-
-    def _other_hop(self, packet: Packet, route: Route) -> Route:
-        """The route to the next hop that a fwd rule of the out pass chose (E-35)."""
-        if packet.next_hop is None:
-            return route
-        chosen = self._output_route(packet.next_hop)
-        if chosen is None or chosen is route:
-            return route
-        return Route(packet.destination, 32, chosen.interface, gateway=chosen.gateway or packet.next_hop)
-
-    def _ip_output_send(self, packet: Packet, route: Route) -> int:
-        """After the out pass: 127/8 test, header checksum, fragments, the driver (H-5)."""
-        if packet.next_hop is not None:
-            if packet.next_hop in self._own:
-                packet.received_on = self.node.loopback
-                packet.leaving_by = None
-                packet.fix_checksum()
-                self._ours(packet)
-                return 0
-            route = self._other_hop(packet, route)
-        interface = route.interface
-        if (is_loopback(packet.source) or is_loopback(packet.destination)) and not interface.is_loopback:
-            self._drop(packet, Reason.BAD_ADDRESS)
-            return errno.EADDRNOTAVAIL
-        if is_multicast(packet.destination) and (packet.ttl == 0 or interface.is_loopback):
-            return self._drop(packet, Reason.TTL_EXCEEDED)
-        if packet.total_length <= interface.mtu:
-            packet.fix_checksum()
-            return self._if_output(packet, route)
-        if packet.fragment & DONT_FRAGMENT:
-            self.counters.cantfrag += 1
-            self._drop(packet, Reason.NEEDS_FRAGMENTING)
-            return errno.EMSGSIZE
-        return self._ip_fragment(packet, route)
-
-    def _ip_fragment(self, packet: Packet, route: Route) -> int:
-        """Cut to the MTU (F-9)."""
-        try:
-            pieces = fragment(packet.octets, route.interface.mtu, style=fragments.BSD)
-        except ValueError:
-            self._drop(packet, Reason.NEEDS_FRAGMENTING)
-            return errno.EMSGSIZE
-        self._ledger.generated += len(pieces) - 1
-        self.counters.ofragments += len(pieces)
-        result = 0
-        for piece in pieces:
-            result = self._if_output(packet.with_octets(piece), route) or result
-        if not result:
-            self.counters.fragmented += 1
-        return result
-
-    def _if_output(self, packet: Packet, route: Route) -> int:
-        """To the interface; lo0 gives it back as received."""
-        interface = route.interface
-        if interface.is_loopback:
-            self._return_by_lo0(packet, interface)
-            return 0
-        next_hop = route.gateway if route.gateway is not None else packet.destination
-        if next_hop != packet.destination and is_multicast(packet.destination):
-            next_hop = next_hop if self.profile.multicast_to_gateway else packet.destination
-        return self.node.transmit(packet, interface, next_hop)
-
-    def _return_by_lo0(self, packet: Packet, interface: Interface) -> None:
-        """The same packet, come in; with offload nobody computes its header checksum, and nobody tests it (R-12)."""
-        returning = Packet(packet.octets, interface)
-        returning.number = packet.number
-        returning.link_broadcast = packet.link_broadcast
-        offload = self.profile.loopback_offload
-        if offload:
-            returning.clear_checksum()
-        self._later(returning, checked=offload)
-
-    # == what a divert socket writes ===============================================================================
 
     def inject_in(self, packet: Packet) -> int:
         """Incoming: ip_input from its start.  What becomes of it is not told (W-18)."""
         if self.profile.restores_broadcast:
             packet.link_broadcast = _to_many(packet.received_on, packet.destination)
-        self._later(packet)
+        self._queue.append((packet, False))
         self._drain()
         return 0
 
@@ -578,7 +358,7 @@ class BsdPath:
         """Outgoing: ip_output, whose errors are those of the write (W-13 to W-17)."""
         self.counters.rawout += 1
         self.counters.localout += self.profile.counts_raw_as_localout
-        result = self._ip_output(packet, dont_route=dont_route, allow_broadcast=True)
+        result = self._output.output(packet, dont_route=dont_route, allow_broadcast=True)
         if self._queue:
             self._drain()
         return result
@@ -590,7 +370,7 @@ def _to_many(interface: Interface | None, destination: int) -> bool:
         return True
     if interface is None or not interface.is_broadcast_link:
         return False
-    if destination in (0, _LIMITED_BROADCAST):
+    if destination in (0, LIMITED_BROADCAST):
         return True
     return any(
         destination in (address.broadcast, address.network) and address.length < 31 for address in interface.addresses

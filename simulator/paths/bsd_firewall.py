@@ -29,9 +29,7 @@ SendReset = Callable[[int, int, bytes], object]
 class Firewall:
     """The two hooks."""
 
-    def __init__(
-        self, node: Node, rules: RuleSet, diversion: Diversion, icmp: BsdIcmp, send_reset: SendReset
-    ) -> None:
+    def __init__(self, node: Node, rules: RuleSet, diversion: Diversion, icmp: BsdIcmp, send_reset: SendReset) -> None:
         self._node = node
         self._tracer = node.tracer
         self._evaluate = rules.evaluate
