@@ -1,9 +1,9 @@
 """Packet: octets, the parsed header, where it came from and which way it goes.
 
 The header is decoded once, when the packet is made; transport fields are looked at only when somebody asks.  Octets
-are never changed in place: a stage that changes the packet puts new octets there with one of the methods below, each of which
-says what it does to the header checksum.  The fields are those that rules may ask
-about (:class:`rules.fields.Fields`).
+are never changed in place: a stage that changes the packet puts new octets there with one of the methods below, each
+of which says what it does to the header checksum.  The fields are those that rules may ask about
+(:class:`rules.fields.Fields`).
 """
 
 from __future__ import annotations
