@@ -70,6 +70,7 @@ class BsdPath:
         self._tracer = node.tracer
         self._drop = node.drop
         self._own = node.own
+        self._broadcasts = node.broadcasts
         self._lookup = node.routes.lookup
         self._queue = output.returning
         self._draining = False
@@ -83,18 +84,14 @@ class BsdPath:
     def receive(self, packet: Packet, *, link_broadcast: bool | None = None) -> int:
         """A datagram from an interface.  Without word from the link, broadcasts are told by their destination."""
         if link_broadcast is None:
-            link_broadcast = self._is_for_many(packet.destination)
+            destination = packet.destination
+            suspect = destination >= 0xE0000000 or destination in self._broadcasts
+            link_broadcast = suspect and _to_many(packet.received_on, destination)
         packet.link_broadcast = link_broadcast
         self._ip_input(packet)
         if self._queue:
             self._drain()
         return 0
-
-    def _is_for_many(self, destination: int) -> bool:
-        if destination >= 0xE0000000:
-            return is_multicast(destination) or destination == LIMITED_BROADCAST
-        route = self._lookup(destination)
-        return route is not None and route.kind is RouteKind.BROADCAST
 
     def _drain(self) -> None:
         if self._draining:
