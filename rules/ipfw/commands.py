@@ -17,6 +17,7 @@ from rules.ipfw.grammar import is_acceptable, read_rule
 from rules.ipfw.listing import Style
 from rules.ipfw.report import Columns, Report
 from rules.ipfw.rule import DEFAULT_RULE
+from rules.ipfw.setcommands import set_command
 from rules.ipfw.state import State
 from rules.ipfw.tablecommands import table_command
 from rules.ipfw.words import (
@@ -403,86 +404,8 @@ class _Command:
     # set
 
     def sets(self) -> None:
-        words = self.words
-        word = words.need("set needs command")
-        if words.accept("show"):
-            self._set_show()
-        elif words.accept("swap"):
-            self._set_swap()
-        elif words.accept("move"):
-            self._set_move()
-        elif words.means("disable") or words.means("enable"):
-            self._set_enable(on=words.means("enable"))
-        else:
-            raise RefusalError(f"invalid set command {word}\n", USAGE)
-
-    def _set_show(self) -> None:
-        disabled = [number for number in range(RESERVED_SET) if self.rules.chain.disabled >> number & 1]
-        enabled = [number for number in range(RESERVED_SET) if number not in disabled]
-        parts = [
-            " ".join([word, *map(str, numbers)])
-            for word, numbers in (("disable", disabled), ("enable", enabled))
-            if numbers
-        ]
-        self.session.print(" ".join(parts) + "\n")
-
-    def _set_swap(self) -> None:
-        if len(self.words) < 2:
-            raise RefusalError("set swap needs 2 set numbers\n", USAGE)
-        first, second = (self._leading_set(word) for word in (self.words.take(), self.words.take()))
-        other = {first: second, second: first}
-        if not self.dry:
-            self.rules.chain.move(lambda entry: entry.rule.set in other, lambda entry: other[entry.rule.set])
-
-    @staticmethod
-    def _leading_set(word: str) -> int:
-        number = leading_number(word)[0]
-        if not word[:1].isdigit() or number > RESERVED_SET:
-            raise RefusalError(f"invalid set number {word}\n", DATA_ERROR)
-        return number
-
-    def _set_move(self) -> None:
-        words = self.words
-        of_rule = words.accept("rule")
-        if len(words) != 3 or not words.means("to", 1):
-            raise RefusalError("syntax: set move [rule] X to Y\n", USAGE)
-        source, to, target = words.take(), words.take(), words.take()
-        number = leading_number(source)[0]
-        if not source[:1].isdigit():
-            raise RefusalError(f"invalid source number {source}\n", DATA_ERROR)
-        if not target[:1].isdigit() or leading_number(target)[0] > RESERVED_SET:
-            raise RefusalError(f"invalid dest. set {to}\n", DATA_ERROR)
-        new_set = leading_number(target)[0]
-        if self.rules.switches.rule_move_octet or not of_rule:
-            number &= 0xFF
-        if self.dry:
-            return
-        if of_rule:
-            self.rules.chain.move(lambda entry: entry.rule.number == number, lambda entry: new_set)
-        else:
-            self.rules.chain.move(lambda entry: entry.rule.set == number, lambda entry: new_set)
-
-    def _set_enable(self, *, on: bool) -> None:
-        words = self.words
-        words.take()
-        bits = {True: 0, False: 0}
-        while words:
-            word = words.peek() or ""
-            if word[:1].isdigit():
-                number = leading_number(words.take())[0]
-                if number > RESERVED_SET:
-                    raise RefusalError(f"invalid set number {number}\n", DATA_ERROR)
-                bits[on] |= 1 << number
-            elif words.accept("disable"):
-                on = False
-            elif words.accept("enable"):
-                on = True
-            else:
-                raise RefusalError(f"invalid set command {word}\n", DATA_ERROR)
-        if bits[True] & bits[False]:
-            raise RefusalError("cannot enable and disable the same set\n", DATA_ERROR)
-        if not self.dry:
-            self.rules.chain.enable(bits[True], bits[False])
+        rules = self.rules
+        self.session.print(set_command(self.words, rules.chain, dry=self.dry, octets=rules.switches.rule_move_octet))
 
     # enable, disable, table
 

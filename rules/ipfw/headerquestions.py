@@ -1,0 +1,193 @@
+"""Questions about header fields, options and flags (E-19, E-20)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rules.fields import OFFSET_MASK, TCP, Fields
+from rules.ipfw.world import TransportCutShortError
+from rules.predicates import Ranges
+
+__all__ = [
+    "Dscp",
+    "Established",
+    "Family",
+    "FragmentBits",
+    "IpOptions",
+    "IpVersion",
+    "NumberIn",
+    "Precedence",
+    "TcpNumber",
+    "TcpOptions",
+    "TosBits",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class FragmentBits:
+    """``frag LIST``: rf 0x80, df 0x40, mf 0x20 as in the header's first octet, offset 1 for any that is not zero."""
+
+    reads: ClassVar[frozenset[str]] = frozenset({"fragment"})
+    present: int
+    absent: int = 0
+
+    def test(self, fields: Fields) -> bool:
+        field = fields.fragment
+        found = field >> 8 & 0xE0 | (field & OFFSET_MASK != 0)
+        return found & self.present == self.present and not found & self.absent
+
+
+@dataclass(frozen=True, slots=True)
+class NumberIn:
+    """A number of the header in a list of ranges: ``iplen``, ``ipid``, ``ipttl``, ``tcpdatalen``, ``tcpwin`` (E-19)."""
+
+    field: str
+    ranges: Ranges
+
+    @property
+    def reads(self) -> frozenset[str]:
+        return frozenset({self.field})
+
+    def test(self, fields: Fields) -> bool:
+        number = getattr(fields, self.field)
+        return number is not None and number in self.ranges
+
+
+@dataclass(frozen=True, slots=True)
+class TcpNumber:
+    """``tcpseq`` and ``tcpack``: one 32-bit number."""
+
+    field: str
+    number: int
+
+    @property
+    def reads(self) -> frozenset[str]:
+        return frozenset({self.field})
+
+    def test(self, fields: Fields) -> bool:
+        return bool(getattr(fields, self.field) == self.number)
+
+
+@dataclass(frozen=True, slots=True)
+class IpVersion:
+    """``ipversion N``: the version field, which is 4 in everything that gets here."""
+
+    reads: ClassVar[frozenset[str]] = frozenset()
+    version: int
+
+    def test(self, fields: Fields) -> bool:
+        return self.version == 4
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """``ip4``, ``ip6``: which Internet protocol; always the former."""
+
+    reads: ClassVar[frozenset[str]] = frozenset()
+    version: int
+
+    def test(self, fields: Fields) -> bool:
+        return self.version == 4
+
+
+@dataclass(frozen=True, slots=True)
+class Precedence:
+    """``ipprecedence 0-7``: the three high bits of the type of service."""
+
+    reads: ClassVar[frozenset[str]] = frozenset({"tos"})
+    level: int
+
+    def test(self, fields: Fields) -> bool:
+        return fields.tos >> 5 == self.level
+
+
+@dataclass(frozen=True, slots=True)
+class TosBits:
+    """``iptos``: every bit of ``present`` is set and none of ``absent``."""
+
+    reads: ClassVar[frozenset[str]] = frozenset({"tos"})
+    present: int
+    absent: int = 0
+
+    def test(self, fields: Fields) -> bool:
+        tos = fields.tos
+        return tos & self.present == self.present and not tos & self.absent
+
+
+@dataclass(frozen=True, slots=True)
+class Dscp:
+    """``dscp``: the six high bits of the type of service, among a set."""
+
+    reads: ClassVar[frozenset[str]] = frozenset({"tos"})
+    points: frozenset[int]
+
+    def test(self, fields: Fields) -> bool:
+        return fields.tos >> 2 in self.points
+
+
+_IP_OPTION_BITS = {137: 0x02, 131: 0x01, 7: 0x04, 68: 0x08}
+_TCP_OPTION_BITS = {2: 0x01, 3: 0x02, 4: 0x04, 5: 0x04, 8: 0x08}
+
+
+def _options_present(options: bytes, bits: dict[int, int], *, strict: bool) -> int | None:
+    """One bit per kind of option found; with ``strict`` None for a list that is malformed (RFC 791, RFC 793)."""
+    found, at, end = 0, 0, len(options)
+    while at < end:
+        kind = options[at]
+        if kind == 0:
+            break
+        if kind == 1:
+            at += 1
+            continue
+        length = options[at + 1] if at + 1 < end else 0
+        if length == 0 or (strict and length > end - at):
+            return None if strict else found | bits.get(kind, 0) * (length > 0)
+        found |= bits.get(kind, 0)
+        at += length
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class IpOptions:
+    """``ipoptions``: ssrr 2, lsrr 1, rr 4, ts 8; a malformed option list matches nothing."""
+
+    reads: ClassVar[frozenset[str]] = frozenset({"options"})
+    present: int
+    absent: int = 0
+
+    def test(self, fields: Fields) -> bool:
+        found = _options_present(fields.options, _IP_OPTION_BITS, strict=True)
+        return found is not None and found & self.present == self.present and not found & self.absent
+
+
+@dataclass(frozen=True, slots=True)
+class TcpOptions:
+    """``tcpoptions``: mss 1, window 2, sack 4, ts 8, cc 16 (never found).
+
+    Raises :class:`TransportCutShortError` for a segment that ends inside its options (F-13).
+    """
+
+    reads: ClassVar[frozenset[str]] = frozenset({"tcp_options", "tcp_data_length", "protocol", "fragment_offset"})
+    present: int
+    absent: int = 0
+
+    def test(self, fields: Fields) -> bool:
+        options = fields.tcp_options
+        if options is None or (fields.tcp_data_length or 0) < 0:
+            if fields.protocol == TCP and fields.fragment_offset == 0:
+                raise TransportCutShortError
+            return False
+        found = _options_present(options, _TCP_OPTION_BITS, strict=False) or 0
+        return found & self.present == self.present and not found & self.absent
+
+
+@dataclass(frozen=True, slots=True)
+class Established:
+    """``established``: TCP, not a lone SYN (E-20)."""
+
+    reads: ClassVar[frozenset[str]] = frozenset({"tcp_flags"})
+
+    def test(self, fields: Fields) -> bool:
+        flags = fields.tcp_flags
+        return flags is not None and flags & 0x16 != 0x02

@@ -1,0 +1,267 @@
+"""Questions about addresses and interfaces: ``me``, lists, sets, tables; ``in``, ``recv``, ``xmit`` (E-14 to E-18)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from fnmatch import fnmatchcase
+from typing import ClassVar
+
+from rules.addresses import dotted
+from rules.fields import Fields
+from rules.ipfw.bound import Bound
+from rules.ipfw.world import Test, World
+
+__all__ = [
+    "AddressIn",
+    "AddressInSet",
+    "AddressInTable",
+    "AddressIsLocal",
+    "AddressIsLocal6",
+    "End",
+    "Incoming",
+    "InterfaceAddress",
+    "InterfacePattern",
+    "InterfaceTable",
+    "ReceivedBy",
+    "TransmittedBy",
+]
+
+
+class End(Enum):
+    """Which of the two addresses, or ports, of a datagram."""
+
+    SOURCE = "source"
+    DESTINATION = "destination"
+
+    @property
+    def reads(self) -> frozenset[str]:
+        return frozenset({self.value})
+
+    def of(self, fields: Fields) -> int:
+        return fields.source if self is End.SOURCE else fields.destination
+
+
+# Addresses
+
+
+@dataclass(frozen=True, slots=True)
+class AddressIn:
+    """One of several (address, mask) blocks, as ``10.0.0.0/8,192.168.1.1``; kept in the order written."""
+
+    end: End
+    blocks: tuple[tuple[int, int], ...]
+
+    @property
+    def reads(self) -> frozenset[str]:
+        return self.end.reads
+
+    def test(self, fields: Fields) -> bool:
+        address = self.end.of(fields)
+        return any(address & mask == base for base, mask in self.blocks)
+
+
+@dataclass(frozen=True, slots=True)
+class AddressInSet:
+    """A set inside one block, as ``10.0.0.128/25{129,200}``: ``members`` has bit n for address ``base + n`` (E-14)."""
+
+    end: End
+    base: int
+    size: int
+    members: int
+
+    @property
+    def reads(self) -> frozenset[str]:
+        return self.end.reads
+
+    def test(self, fields: Fields) -> bool:
+        distance = self.end.of(fields) - self.base
+        return 0 <= distance < self.size and bool(self.members >> distance & 1)
+
+
+@dataclass(frozen=True, slots=True)
+class AddressIsLocal(Bound):
+    """``me``: configured on any interface of this host at the time of the packet."""
+
+    end: End
+
+    @property
+    def reads(self) -> frozenset[str]:
+        return self.end.reads
+
+    def bind(self, world: World) -> Test:
+        is_local = world.surroundings.is_local
+        if self.end is End.SOURCE:
+            return lambda fields: is_local(fields.source)
+        return lambda fields: is_local(fields.destination)
+
+
+@dataclass(frozen=True, slots=True)
+class AddressIsLocal6:
+    """``me6``, or ``me`` of a rule for ``ip6``: an IPv6 address of this host, which no datagram here has."""
+
+    end: End
+
+    @property
+    def reads(self) -> frozenset[str]:
+        return frozenset()
+
+    def test(self, fields: Fields) -> bool:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class AddressInTable(Bound):
+    """``table(NAME[,value])``, or as an option of its own ``lookup dst-ip NAME``.
+
+    Without ``value``, a match leaves the entry's value in the register ``tablearg``; with one, values must be equal.
+    ``key`` is the field looked up: ``src-ip``, ``dst-ip``, ``src-port``, ``dst-port``, ``uid``, ``jail`` or ``dscp``.
+    """
+
+    end: End
+    table: str
+    value: int | None = None
+    key: str | None = None
+
+    @property
+    def reads(self) -> frozenset[str]:
+        return frozenset({_KEY_FIELDS[self.key]}) if self.key else self.end.reads
+
+    def bind(self, world: World) -> Test:
+        table, wanted = world.table(self.table), self.value
+        field = _KEY_FIELDS[self.key] if self.key else self.end.value
+
+        def test(fields: Fields) -> bool:
+            key = getattr(fields, field, None)
+            if key is None:
+                return False
+            value = table.lookup(key >> 2 if field == "tos" else key)
+            if value is None:
+                return False
+            if wanted is not None:
+                return value == wanted
+            world.tablearg = value
+            return True
+
+        return test
+
+
+_KEY_FIELDS = {
+    "src-ip": "source",
+    "dst-ip": "destination",
+    "src-port": "source_port",
+    "dst-port": "destination_port",
+    "dscp": "tos",
+    "uid": "owner",
+    "jail": "owner",
+}
+
+
+# Interfaces and direction
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """``in``: seen on the way in, that is, no interface to leave by is chosen yet (E-16)."""
+
+    reads: ClassVar[frozenset[str]] = frozenset({"transmit_interface"})
+
+    def test(self, fields: Fields) -> bool:
+        return fields.transmit_interface is None
+
+
+@dataclass(frozen=True, slots=True)
+class InterfacePattern:
+    """Interfaces whose name matches a shell pattern, as ``em*`` (E-18)."""
+
+    pattern: str
+
+    def __contains__(self, interface: str | None) -> bool:
+        return interface is not None and fnmatchcase(interface, self.pattern)
+
+    def __str__(self) -> str:
+        return self.pattern
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceAddress:
+    """The interface that owns an address (E-18); empty until it is bound to a host."""
+
+    address: int
+
+    def __contains__(self, interface: str | None) -> bool:
+        return False
+
+    def bind(self, world: World) -> _AddressOwners:
+        return _AddressOwners(world, self.address)
+
+    def __str__(self) -> str:
+        return dotted(self.address)
+
+
+class _AddressOwners:
+    __slots__ = ("_address", "_surroundings")
+
+    def __init__(self, world: World, address: int) -> None:
+        self._surroundings = world.surroundings
+        self._address = address
+
+    def __contains__(self, interface: str | None) -> bool:
+        return interface is not None and self._surroundings.has_address(interface, self._address)
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceTable:
+    """Interfaces named in a lookup table; empty until it is bound to a world."""
+
+    table: str
+    value: int | None = None
+
+    def __contains__(self, interface: str | None) -> bool:
+        return False
+
+    def bind(self, world: World) -> _TableInterfaces:
+        return _TableInterfaces(world, self.table, self.value)
+
+    def __str__(self) -> str:
+        return f"table({self.table})" if self.value is None else f"table({self.table},{self.value})"
+
+
+class _TableInterfaces:
+    __slots__ = ("_table", "_value", "_world")
+
+    def __init__(self, world: World, table: str, value: int | None) -> None:
+        self._world = world
+        self._table = world.table(table)
+        self._value = value
+
+    def __contains__(self, interface: str | None) -> bool:
+        value = None if interface is None else self._table.names.get(interface)
+        if value is None:
+            return False
+        if self._value is not None:
+            return value == self._value
+        self._world.tablearg = value
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedBy:
+    """``recv``: the interface it came in by, in either pass (E-17)."""
+
+    reads: ClassVar[frozenset[str]] = frozenset({"receive_interface"})
+    interfaces: object
+
+    def test(self, fields: Fields) -> bool:
+        return fields.receive_interface in self.interfaces  # type: ignore[operator]
+
+
+@dataclass(frozen=True, slots=True)
+class TransmittedBy:
+    """``xmit``: the interface it is about to leave by; never in the in pass (E-17)."""
+
+    reads: ClassVar[frozenset[str]] = frozenset({"transmit_interface"})
+    interfaces: object
+
+    def test(self, fields: Fields) -> bool:
+        return fields.transmit_interface in self.interfaces  # type: ignore[operator]
