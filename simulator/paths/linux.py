@@ -16,13 +16,10 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import NamedTuple
 
 from rules.fields import DONT_FRAGMENT, ICMP, MORE_FRAGMENTS, OFFSET_MASK, TCP
 from rules.ipchains import Tables
-from rules.ipchains.chains import Chain
-from rules.ipchains.engine import traverse
 from rules.ipchains.rule import Action
 from rules.ipchains.verdict import Verdict
 from simulator import fragments
@@ -40,16 +37,17 @@ from simulator.icmp_errors import (
     Error,
     IcmpErrors,
 )
-from simulator.interfaces import Interface
 from simulator.ledger import Reason
 from simulator.masquerade import Masquerade
 from simulator.node import Node
 from simulator.packet import MINIMUM_HEADER, Packet
+from simulator.paths.linux_divert import Diverting
+from simulator.paths.linux_firewall import LinuxFirewall
+from simulator.paths.linux_routing import LinuxRouting
 from simulator.paths.redirects import Redirects
 from simulator.profiles import LinuxProfile
 from simulator.routing import Kind as RouteKind
-from simulator.routing import Route, is_class_e, is_loopback, is_multicast
-from simulator.sockets.address import LINUX_LAYOUT, Address
+from simulator.routing import Route, is_multicast
 from simulator.sockets.divert import DivertPorts
 from simulator.sockets.udp import UdpPorts
 from simulator.trace import Kind
@@ -58,9 +56,7 @@ from simulator.wire import ipv4
 __all__ = ["LinuxPath"]
 
 _FRAGMENT_BITS = MORE_FRAGMENTS | OFFSET_MASK
-_LIMITED_BROADCAST = 0xFFFFFFFF
 _THIS_HOST = 0x7F000001
-_REMEMBERED = 4096
 
 
 class _Origin(NamedTuple):
@@ -107,13 +103,11 @@ class LinuxPath:
         self._input_rules = tables.chains["input"]
         self._forward_rules = tables.chains["forward"]
         self._output_rules = tables.chains["output"]
-        self._listeners = ports.listeners
-        unheard_goes = profile.pass_through_goes if profile.pass_through else None
-        self._passes_through = ports.listeners if unheard_goes == "to the next rule" else None
-        self._accepts_unheard = unheard_goes == "accepted"
-        self._addresses: dict[tuple[int, int, str], Address] = {}
-        self._input_routes: dict[tuple[int, int], Route | Reason] = {}
-        self._generation = -1
+        self._divert = Diverting(node, ports.listeners).divert
+        routing = LinuxRouting(node, forwarding=profile.forwarding)
+        self._received_route = routing.for_received
+        self.output_route = routing.for_sent
+        self._consult = LinuxFirewall(node, profile, ports.listeners).consult
         self._after_input: dict[Action, Callable[[Packet, Verdict, Route | None], int]] = {
             Action.DENY: self._denied,
             Action.REJECT: self._input_rejected,
@@ -152,41 +146,6 @@ class LinuxPath:
             packet = whole
         return self._input_chain(packet, route)
 
-    # == asking a chain ============================================================================================
-
-    def _consult(self, chain: Chain, packet: Packet, interface: Interface) -> Verdict:
-        """The chain's verdict, its other effects done: log lines, TOS, mark (F31, F33, F34)."""
-        verdict = traverse(
-            chain,
-            packet,
-            interface.name,
-            self.profile.rules,
-            diverted=packet.diverted,
-            listening=self._passes_through,
-        )
-        if verdict.changed or verdict.log:
-            self._take_effect(packet, verdict)
-        if self._accepts_unheard and verdict.action is Action.DIVERT and verdict.port not in self._listeners:
-            verdict = replace(verdict, action=Action.ACCEPT, port=None)
-        if self._tracer.listening:
-            self._tracer.record(
-                Kind.FIREWALL,
-                packet,
-                hook=chain.name,
-                rule=verdict.rule,
-                verdict=verdict.action.name,
-                port=verdict.port,
-            )
-        return verdict
-
-    def _take_effect(self, packet: Packet, verdict: Verdict) -> None:
-        self.node.messages.extend(verdict.log)
-        packet.mark = verdict.mark
-        if verdict.tos != packet.tos:
-            packet.set_tos(verdict.tos)
-            if verdict.action not in (Action.DENY, Action.REJECT):
-                packet.fix_checksum()
-
     # == the input chain ===========================================================================================
 
     def _input_chain(self, packet: Packet, route: Route | None = None) -> int:
@@ -203,13 +162,13 @@ class LinuxPath:
 
     def _input_rejected(self, packet: Packet, verdict: Verdict, route: Route | None) -> int:
         """REJECT looks for a route first; only if there is one, the sender hears port unreachable (H3)."""
-        if self.profile.reject_before_routing or isinstance(route or self._input_route(packet), Route):
+        if self.profile.reject_before_routing or isinstance(route or self._received_route(packet), Route):
             self.errors.report(packet, PORT_UNREACHABLE)
         return self._drop(packet, Reason.REJECTED)
 
     def _input_redirected(self, packet: Packet, verdict: Verdict, route: Route | None) -> int:
         """REDIRECT delivers here whatever the destination (H3)."""
-        found = route or self._input_route(packet)
+        found = route or self._received_route(packet)
         if isinstance(found, Reason):
             return self._drop(packet, found)
         packet.redirect_port = verdict.port or 0
@@ -223,62 +182,12 @@ class LinuxPath:
 
     def _route_input(self, packet: Packet) -> int:
         """Where to: this host, another one, or nowhere (T3, H14)."""
-        route = self._input_route(packet)
+        route = self._received_route(packet)
         if isinstance(route, Reason):
             return self._drop(packet, route)
         if route.kind is RouteKind.UNICAST:
             return self._forward(packet, route)
         return self._deliver(packet)
-
-    def _input_route(self, packet: Packet) -> Route | Reason:
-        """The route for a received packet, or why it has none.  Answers for interface lo come with the packet."""
-        if self._generation != self.node.routes.generation or len(self._input_routes) >= _REMEMBERED:
-            self._generation = self.node.routes.generation
-            self._input_routes.clear()
-        key = (packet.source, packet.destination)
-        found = self._input_routes.get(key)
-        if found is None:
-            if is_multicast(packet.destination):
-                return self._multicast_route(packet)
-            found = self._input_routes[key] = self._find_input_route(*key)
-        return found
-
-    def _find_input_route(self, source: int, destination: int) -> Route | Reason:
-        fault = self._source_fault(source, destination)
-        if fault is not None:
-            return fault
-        if _is_limited_broadcast(source, destination):
-            return Route(destination, 32, self.node.loopback, kind=RouteKind.BROADCAST)
-        if destination >> 24 == 0 or is_loopback(destination) or is_class_e(destination):
-            return Reason.MARTIAN_DESTINATION
-        route = self.node.routes.lookup(destination)
-        if route is None:
-            return Reason.NO_ROUTE
-        if route.kind in (RouteKind.REJECT, RouteKind.BLACKHOLE):
-            return Reason.UNREACHABLE_ROUTE
-        if route.kind is RouteKind.UNICAST and not self.profile.forwarding:
-            return Reason.FORWARDING_OFF
-        return route
-
-    def _source_fault(self, source: int, destination: int) -> Reason | None:
-        """Sources that nobody can have: loopback, multicast, class E, 0/8, and this host's own addresses (T3)."""
-        if is_loopback(source) or is_multicast(source) or is_class_e(source):
-            return Reason.MARTIAN_SOURCE
-        if source >> 24 == 0:
-            return None if _is_limited_broadcast(source, destination) else Reason.MARTIAN_SOURCE
-        route = self.node.routes.lookup(source)
-        if route is not None and route.kind in (RouteKind.LOCAL, RouteKind.BROADCAST):
-            return Reason.MARTIAN_SOURCE
-        return None
-
-    def _multicast_route(self, packet: Packet) -> Route | Reason:
-        """A group is for this host if the receiving interface has joined it; nothing else is done with it."""
-        interface = packet.received_on
-        assert interface is not None
-        if packet.destination not in interface.groups:
-            return Reason.NOT_JOINED
-        fault = self._source_fault(packet.source, packet.destination)
-        return fault or Route(packet.destination, 32, interface, kind=RouteKind.LOCAL)
 
     # == local delivery (ip_local_deliver) =========================================================================
 
@@ -545,55 +454,6 @@ class LinuxPath:
                 return result
         return 0
 
-    def output_route(self, destination: int, source: int) -> Route | None:
-        """Datagrams to many go where their source address belongs; all others by the table (ip_route_output)."""
-        if not destination:
-            return Route(0, 32, self.node.loopback, kind=RouteKind.LOCAL)  # O8
-        to_all = destination == _LIMITED_BROADCAST
-        if is_multicast(destination) or to_all:
-            home = self.node.own.get(source)
-            if home is not None and home.up:
-                return Route(destination, 32, home, kind=RouteKind.BROADCAST if to_all else RouteKind.UNICAST)
-        route = self.node.routes.lookup(destination)
-        if route is None or route.kind in (RouteKind.REJECT, RouteKind.BLACKHOLE):
-            return None
-        if route.kind is RouteKind.LOCAL:
-            return Route(destination, 32, self.node.loopback, kind=RouteKind.LOCAL)
-        return Route(destination, 32, route.interface, kind=RouteKind.BROADCAST) if to_all else route
-
-    # == divert ====================================================================================================
-
-    def _divert(self, packet: Packet, chain: str, port: int) -> bool:
-        """Hand the packet to the socket on that port; False when nobody listens, which acts as DENY (D5, T5)."""
-        sock = self._listeners.get(port)
-        if sock is None:
-            self._drop(packet, Reason.NO_LISTENER)
-            return False
-        interface = packet.received_on if chain != "output" else None
-        host = (interface.address or 0) if interface is not None else 0
-        key = (host, port, chain)
-        address = self._addresses.get(key)
-        if address is None or address.interface != (interface.name if interface is not None else None):
-            address = self._addresses[key] = self._address(host, port, chain, interface)
-        if not sock.enqueue(packet.octets, address):
-            self._drop(packet, Reason.SOCKET_FULL)
-            return True
-        self._ledger.diverted += 1
-        if self._tracer.listening:
-            self._tracer.record(Kind.DIVERTED, packet, port=port, address=f"{address[0]}:{address[1]}")
-        return True
-
-    def _address(self, host: int, port: int, chain: str, interface: Interface | None) -> Address:
-        """D10: the receiving interface's address, or 0 for outgoing.  The chain's name rides in sin_zero."""
-        return Address(
-            host,
-            port,
-            interface=interface.name if interface is not None else None,
-            zero=chain.encode().ljust(8, b"\0"),
-            layout=LINUX_LAYOUT,
-            swap=self.profile.tag_byte_order == "host",
-        )
-
     # == what a divert socket writes ===============================================================================
 
     def inject_inbound(self, packet: Packet, chain: str) -> int:
@@ -606,7 +466,7 @@ class LinuxPath:
         if chain != "forward":
             self._enter(packet)
             return 0
-        route = self._input_route(packet)
+        route = self._received_route(packet)
         if isinstance(route, Reason):
             self._drop(packet, route)
         elif route.kind is RouteKind.UNICAST:
@@ -629,19 +489,10 @@ class LinuxPath:
         return self._output_chain(packet, route, _INJECTED)
 
 
-def _is_limited_broadcast(source: int, destination: int) -> bool:
-    """For everybody on the link, whatever the routes say: what hosts send that have no address yet (T3)."""
-    return destination == _LIMITED_BROADCAST or source == destination == 0
-
-
 def _header_fault(packet: Packet) -> Reason:
     """Which header test a datagram fails, in the kernel's order (H1)."""
     if len(packet.octets) < 20:
         return Reason.TOO_SHORT
     if packet.version == 6:
         return Reason.NOT_IPV4
-    if packet.header_length < 20:
-        return Reason.BAD_HEADER_LENGTH
-    if packet.version != 4:
-        return Reason.BAD_VERSION
-    return Reason.BAD_HEADER_LENGTH
+    return Reason.BAD_VERSION if packet.version != 4 and packet.header_length >= 20 else Reason.BAD_HEADER_LENGTH

@@ -1,0 +1,63 @@
+"""Asking a chain of Linux about a packet, and doing what the rules want besides the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from dataclasses import replace
+
+from rules.ipchains.chains import Chain
+from rules.ipchains.engine import traverse
+from rules.ipchains.rule import Action
+from rules.ipchains.verdict import Verdict
+from simulator.interfaces import Interface
+from simulator.node import Node
+from simulator.packet import Packet
+from simulator.profiles import LinuxProfile
+from simulator.trace import Kind
+
+__all__ = ["LinuxFirewall"]
+
+
+class LinuxFirewall:
+    """The chains as the packet path meets them."""
+
+    def __init__(self, node: Node, profile: LinuxProfile, listeners: Container[int]) -> None:
+        self._node = node
+        self._switches = profile.rules
+        self._listeners = listeners
+        unheard_goes = profile.pass_through_goes if profile.pass_through else None
+        self._passes_through = listeners if unheard_goes == "to the next rule" else None
+        self._accepts_unheard = unheard_goes == "accepted"
+
+    def consult(self, chain: Chain, packet: Packet, interface: Interface) -> Verdict:
+        """The chain's verdict, its other effects done: log lines, TOS, mark (F31, F33, F34)."""
+        verdict = traverse(
+            chain,
+            packet,
+            interface.name,
+            self._switches,
+            diverted=packet.diverted,
+            listening=self._passes_through,
+        )
+        if verdict.changed or verdict.log:
+            self._take_effect(packet, verdict)
+        if self._accepts_unheard and verdict.action is Action.DIVERT and verdict.port not in self._listeners:
+            verdict = replace(verdict, action=Action.ACCEPT, port=None)
+        if self._node.tracer.listening:
+            self._node.tracer.record(
+                Kind.FIREWALL,
+                packet,
+                hook=chain.name,
+                rule=verdict.rule,
+                verdict=verdict.action.name,
+                port=verdict.port,
+            )
+        return verdict
+
+    def _take_effect(self, packet: Packet, verdict: Verdict) -> None:
+        self._node.messages.extend(verdict.log)
+        packet.mark = verdict.mark
+        if verdict.tos != packet.tos:
+            packet.set_tos(verdict.tos)
+            if verdict.action not in (Action.DENY, Action.REJECT):
+                packet.fix_checksum()

@@ -1,0 +1,98 @@
+"""Where Linux 2.2 sends a datagram: ip_route_input and ip_route_output above the routing table (linux.md T2, T3).
+
+A received datagram is believed only if its addresses can be true; a sent one goes wherever the table says.
+"""
+
+from __future__ import annotations
+
+from simulator.ledger import Reason
+from simulator.node import Node
+from simulator.packet import Packet
+from simulator.routing import Kind as RouteKind
+from simulator.routing import Route, is_class_e, is_loopback, is_multicast
+
+__all__ = ["LinuxRouting"]
+
+_LIMITED_BROADCAST = 0xFFFFFFFF
+_REMEMBERED = 4096
+
+
+class LinuxRouting:
+    """The answers for one host; those for received datagrams are remembered until the table changes."""
+
+    def __init__(self, node: Node, *, forwarding: bool) -> None:
+        self._node = node
+        self._forwarding = forwarding
+        self._answers: dict[tuple[int, int], Route | Reason] = {}
+        self._generation = -1
+
+    def for_received(self, packet: Packet) -> Route | Reason:
+        """The route for a received packet, or why it has none.  Answers for interface lo come with the packet."""
+        if self._generation != self._node.routes.generation or len(self._answers) >= _REMEMBERED:
+            self._generation = self._node.routes.generation
+            self._answers.clear()
+        key = (packet.source, packet.destination)
+        found = self._answers.get(key)
+        if found is None:
+            if is_multicast(packet.destination):
+                return self._multicast_route(packet)
+            found = self._answers[key] = self._find(*key)
+        return found
+
+    def _find(self, source: int, destination: int) -> Route | Reason:
+        fault = self._source_fault(source, destination)
+        if fault is not None:
+            return fault
+        if _is_limited_broadcast(source, destination):
+            return Route(destination, 32, self._node.loopback, kind=RouteKind.BROADCAST)
+        if destination >> 24 == 0 or is_loopback(destination) or is_class_e(destination):
+            return Reason.MARTIAN_DESTINATION
+        route = self._node.routes.lookup(destination)
+        if route is None:
+            return Reason.NO_ROUTE
+        if route.kind in (RouteKind.REJECT, RouteKind.BLACKHOLE):
+            return Reason.UNREACHABLE_ROUTE
+        if route.kind is RouteKind.UNICAST and not self._forwarding:
+            return Reason.FORWARDING_OFF
+        return route
+
+    def _source_fault(self, source: int, destination: int) -> Reason | None:
+        """Sources that nobody can have: loopback, multicast, class E, 0/8, and this host's own addresses (T3)."""
+        if is_loopback(source) or is_multicast(source) or is_class_e(source):
+            return Reason.MARTIAN_SOURCE
+        if source >> 24 == 0:
+            return None if _is_limited_broadcast(source, destination) else Reason.MARTIAN_SOURCE
+        route = self._node.routes.lookup(source)
+        if route is not None and route.kind in (RouteKind.LOCAL, RouteKind.BROADCAST):
+            return Reason.MARTIAN_SOURCE
+        return None
+
+    def _multicast_route(self, packet: Packet) -> Route | Reason:
+        """A group is for this host if the receiving interface has joined it; nothing else is done with it."""
+        interface = packet.received_on
+        assert interface is not None
+        if packet.destination not in interface.groups:
+            return Reason.NOT_JOINED
+        fault = self._source_fault(packet.source, packet.destination)
+        return fault or Route(packet.destination, 32, interface, kind=RouteKind.LOCAL)
+
+    def for_sent(self, destination: int, source: int) -> Route | None:
+        """Datagrams to many go where their source address belongs; all others by the table (ip_route_output)."""
+        if not destination:
+            return Route(0, 32, self._node.loopback, kind=RouteKind.LOCAL)  # O8
+        to_all = destination == _LIMITED_BROADCAST
+        if is_multicast(destination) or to_all:
+            home = self._node.own.get(source)
+            if home is not None and home.up:
+                return Route(destination, 32, home, kind=RouteKind.BROADCAST if to_all else RouteKind.UNICAST)
+        route = self._node.routes.lookup(destination)
+        if route is None or route.kind in (RouteKind.REJECT, RouteKind.BLACKHOLE):
+            return None
+        if route.kind is RouteKind.LOCAL:
+            return Route(destination, 32, self._node.loopback, kind=RouteKind.LOCAL)
+        return Route(destination, 32, route.interface, kind=RouteKind.BROADCAST) if to_all else route
+
+
+def _is_limited_broadcast(source: int, destination: int) -> bool:
+    """For everybody on the link, whatever the routes say: what hosts send that have no address yet (T3)."""
+    return destination == _LIMITED_BROADCAST or source == destination == 0
