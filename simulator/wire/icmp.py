@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from struct import Struct
 
 from simulator.wire.checksum import Octets, checksum, verify
+from simulator.wire.limits import check_limits
 
 __all__ = [
     "ADMINISTRATIVELY_PROHIBITED",
@@ -137,10 +138,7 @@ class Message:
     data: bytes = b""
 
     def __post_init__(self) -> None:
-        for name, limit in (("type", 0xFF), ("code", 0xFF), ("rest", 0xFFFFFFFF)):
-            value = getattr(self, name)
-            if not 0 <= value <= limit:
-                raise ValueError(f"{name} {value} is not between 0 and {limit}")
+        check_limits(self, (("type", 0xFF), ("code", 0xFF), ("rest", 0xFFFFFFFF)))
 
     def emit(self) -> bytes:
         """The message with the right checksum."""

@@ -5,13 +5,15 @@ Addresses are integers, the fragment offset counts units of eight octets, length
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from struct import Struct
 
 from rules.addresses import ALL_ONES, dotted
 from rules.fields import DONT_FRAGMENT, MORE_FRAGMENTS, OFFSET_MASK
 from simulator.wire.checksum import Octets, checksum, verify
+from simulator.wire.limits import check_limits
+from simulator.wire.options import END_OF_OPTIONS, NO_OPERATION, build_options, check_options, options
 
 __all__ = [
     "END_OF_OPTIONS",
@@ -29,9 +31,6 @@ __all__ = [
 
 MAXIMUM_LENGTH = 65535
 """The largest datagram that the 16-bit total length can say."""
-
-END_OF_OPTIONS, NO_OPERATION = 0, 1
-"""The two options of one octet, without a length (RFC 791)."""
 
 _COPIED = 0x80
 _FIXED = Struct(">BBHHHBBHII")
@@ -147,12 +146,8 @@ class Header:
     options: bytes = b""
 
     def __post_init__(self) -> None:
-        for name, limit in _LIMITS:
-            value = getattr(self, name)
-            if not 0 <= value <= limit:
-                raise ValueError(f"{name} {value} is not between 0 and {limit}")
-        if len(self.options) > 40 or len(self.options) & 3:
-            raise ValueError(f"options {self.options.hex()} are not a multiple of four octets, at most forty")
+        check_limits(self, _LIMITS)
+        check_options(self.options)
 
     @property
     def header_length(self) -> int:
@@ -246,46 +241,6 @@ def parse(octets: Octets, *, check: bool = True) -> Header:
 def payload(octets: Octets) -> bytes:
     """The octets that the datagram carries: after the header, up to the total length."""
     return View(octets).payload
-
-
-def options(octets: Octets) -> Iterator[tuple[int, bytes]]:
-    """Each option as its type and its data (what follows the length octet), up to the end of options.
-
-    Raises ``ValueError`` at an option whose length is missing, under two, or more than what is left.
-    """
-    at, end = 0, len(octets)
-    while at < end:
-        kind = octets[at]
-        if kind == END_OF_OPTIONS:
-            return
-        if kind == NO_OPERATION:
-            yield kind, b""
-            at += 1
-            continue
-        if at + 1 == end:
-            raise ValueError(f"option {kind} at octet {at} has no length")
-        length = octets[at + 1]
-        if length < 2 or at + length > end:
-            raise ValueError(f"option {kind} at octet {at} has length {length} with {end - at} octets left")
-        yield kind, bytes(octets[at + 2 : at + length])
-        at += length
-
-
-def build_options(parts: Iterable[tuple[int, bytes]]) -> bytes:
-    """The octets of options given as type and data, filled up with end-of-options to a multiple of four."""
-    result = bytearray()
-    for kind, data in parts:
-        if not 0 <= kind <= 255:
-            raise ValueError(f"option type {kind} is not between 0 and 255")
-        if kind in (END_OF_OPTIONS, NO_OPERATION):
-            if data:
-                raise ValueError(f"option {kind} carries no data, but {data.hex()} was given")
-            result.append(kind)
-        else:
-            if len(data) > 253:
-                raise ValueError(f"{len(data)} octets of data are too many for option {kind}")
-            result += bytes((kind, len(data) + 2)) + data
-    return bytes(result) + bytes(-len(result) & 3)
 
 
 def copied_options(octets: Octets) -> bytes:

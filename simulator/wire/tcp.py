@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from struct import Struct
 
 from simulator.wire.checksum import Octets, transport_checksum, verify_transport
+from simulator.wire.limits import check_limits
+from simulator.wire.options import build_options, check_options, options
 
 __all__ = [
     "ACK",
@@ -29,8 +30,6 @@ __all__ = [
 PROTOCOL = 6
 
 FIN, SYN, RST, PSH, ACK, URG, ECE, CWR = 1, 2, 4, 8, 16, 32, 64, 128
-
-END_OF_OPTIONS, NO_OPERATION = 0, 1
 
 _FIXED = Struct(">HHIIHHHH")
 _FLAG_NAMES = "FSRPAUEW"
@@ -116,12 +115,8 @@ class Header:
     options: bytes = b""
 
     def __post_init__(self) -> None:
-        for name, limit in _LIMITS:
-            value = getattr(self, name)
-            if not 0 <= value <= limit:
-                raise ValueError(f"{name} {value} is not between 0 and {limit}")
-        if len(self.options) > 40 or len(self.options) & 3:
-            raise ValueError(f"options {self.options.hex()} are not a multiple of four octets, at most forty")
+        check_limits(self, _LIMITS)
+        check_options(self.options)
 
     def emit(self, data: Octets = b"", *, source: int, destination: int) -> bytes:
         """Header and data; the addresses are those of the IP header, for the checksum."""
@@ -178,44 +173,6 @@ def parse(octets: Octets, *, source: int, destination: int, check: bool = True) 
         options=view.options,
     )
     return header, view.data
-
-
-def options(octets: Octets) -> Iterator[tuple[int, bytes]]:
-    """Each option as its kind and its data (what follows the length octet), up to the end of options.
-
-    Raises ``ValueError`` at an option whose length is missing, under two, or more than what is left.
-    """
-    at, end = 0, len(octets)
-    while at < end:
-        kind = octets[at]
-        if kind == END_OF_OPTIONS:
-            return
-        if kind == NO_OPERATION:
-            yield kind, b""
-            at += 1
-            continue
-        length = octets[at + 1] if at + 1 < end else 0
-        if length < 2 or at + length > end:
-            raise ValueError(f"TCP option {kind} at octet {at} has length {length} with {end - at} octets left")
-        yield kind, bytes(octets[at + 2 : at + length])
-        at += length
-
-
-def build_options(parts: Iterable[tuple[int, bytes]]) -> bytes:
-    """The octets of options given as kind and data, filled up with end-of-options to a multiple of four."""
-    result = bytearray()
-    for kind, data in parts:
-        if not 0 <= kind <= 255:
-            raise ValueError(f"TCP option kind {kind} is not between 0 and 255")
-        if kind in (END_OF_OPTIONS, NO_OPERATION):
-            if data:
-                raise ValueError(f"TCP option {kind} carries no data, but {data.hex()} was given")
-            result.append(kind)
-        else:
-            if len(data) > 253:
-                raise ValueError(f"{len(data)} octets of data are too many for TCP option {kind}")
-            result += bytes((kind, len(data) + 2)) + data
-    return bytes(result) + bytes(-len(result) & 3)
 
 
 def reset_for(segment: Header, data_length: int) -> Header:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from struct import Struct
 
 from simulator.wire.checksum import Octets, transport_checksum, verify_transport
+from simulator.wire.limits import check_limits
 
 __all__ = ["PROTOCOL", "Header", "View", "parse"]
 
@@ -59,10 +60,7 @@ class Header:
     destination_port: int
 
     def __post_init__(self) -> None:
-        for name in ("source_port", "destination_port"):
-            value = getattr(self, name)
-            if not 0 <= value <= 0xFFFF:
-                raise ValueError(f"{name} {value} is not between 0 and 65535")
+        check_limits(self, (("source_port", 0xFFFF), ("destination_port", 0xFFFF)))
 
     def emit(self, data: Octets = b"", *, source: int, destination: int, checksummed: bool = True) -> bytes:
         """Header and data; the addresses are those of the IP header, for the checksum.
