@@ -116,6 +116,9 @@ class BsdProfile(Profile):
     """A datagram whose first fragment was not diverted, completed by one that was, is delivered to this host; else it
     is dropped (bsd.md F-7: F4 and DF; elsewhere the completing fragment's rule counts)."""
 
+    counts_unheard: bool = True
+    """A packet that nobody listens for counts as ``noproto`` and off ``delivered``; M counts apart (bsd.md R-19)."""
+
     counts_overflow: bool = True
     """A packet that a full socket does not take counts as if nobody had listened (bsd.md R-17)."""
 
@@ -239,6 +242,7 @@ PROFILES: dict[str, Profile] = {
             name="freebsd-14",
             rules=ipfw.PROFILES["freebsd-14"],
             reassembly=FREEBSD_14,
+            counts_unheard=False,
             counts_overflow=False,
             own_family=True,
             shutdown_errno=errno.EOPNOTSUPP,

@@ -97,7 +97,7 @@ class Diversion:
         rule, port = packet.diverted_by
         sock = self._listeners.get(port)
         if sock is None:
-            self._counters.unheard += 1
+            self._counters.unheard += self._profile.counts_unheard
             node.drop(packet, Reason.NO_LISTENER)
             return
         interface = packet.received_on
@@ -109,8 +109,7 @@ class Diversion:
                 self._addresses.clear()
             address = self._addresses[key] = self._address(*key)
         if not sock.enqueue(packet.octets, address):
-            if self._profile.counts_overflow:
-                self._counters.unheard += 1
+            self._counters.unheard += self._profile.counts_overflow
             node.drop(packet, Reason.SOCKET_FULL)
             return
         node.ledger.diverted += 1

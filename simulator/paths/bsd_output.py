@@ -236,20 +236,27 @@ class Output:
         return self.cut(packet, route)
 
     def cut(self, packet: Packet, route: Route) -> int:
-        """Cut to the MTU (F-9)."""
+        """Cut to the MTU (F-9): the first fragment goes on as the datagram itself, the others are new.  What comes
+        after one that the interface did not take never gets there."""
         try:
             pieces = fragment(packet.octets, route.interface.mtu, style=fragments.BSD)
         except ValueError:
             self._drop(packet, Reason.NEEDS_FRAGMENTING)
             return errno.EMSGSIZE
-        self._ledger.generated += len(pieces) - 1
         self.counters.ofragments += len(pieces)
-        result = 0
-        for piece in pieces:
-            result = self.hand_over(packet.with_octets(piece), route) or result
-        if not result:
-            self.counters.fragmented += 1
-        return result
+        for index, octets in enumerate(pieces):
+            piece = packet.with_octets(octets)
+            if index:
+                self._ledger.generated += 1
+                if self._tracer.listening:
+                    self._tracer.record(Kind.GENERATED, piece, detail=f"fragment of #{packet.number}")
+            else:
+                piece.number = packet.number
+            result = self.hand_over(piece, route)
+            if result:
+                return result
+        self.counters.fragmented += 1
+        return 0
 
     def hand_over(self, packet: Packet, route: Route) -> int:
         """To the interface; lo0 gives it back as received."""
