@@ -38,6 +38,7 @@ class Reason(Enum):
     TTL_EXCEEDED = "time to live used up"
     NEEDS_FRAGMENTING = "larger than the MTU and not to be fragmented"
     STRICT_ROUTE = "strict source route that cannot be kept"
+    SOURCE_ROUTED = "source routes are not taken here"
     DENIED = "denied by the firewall"
     REJECTED = "rejected by the firewall"
     NO_LISTENER = "diverted to a port on which nobody listens"

@@ -16,6 +16,7 @@ from simulator.wire import checksum
 
 if TYPE_CHECKING:
     from simulator.interfaces import Interface
+    from simulator.options import Pending
 
 __all__ = ["MINIMUM_HEADER", "Packet"]
 
@@ -50,6 +51,7 @@ class Packet:
         "next_hop",
         "number",
         "octets",
+        "pending_options",
         "protocol",
         "received_on",
         "redirect_port",
@@ -104,6 +106,8 @@ class Packet:
     """The local port that a REDIRECT rule chose, 0 for none (Linux)."""
     demasqueraded: bool
     """It got its real destination back here, and does not meet the forward chain (linux.md N6)."""
+    pending_options: Pending | None
+    """What its IP options still want when it is forwarded (Linux)."""
     link_broadcast: bool
     """Arrived as a link-level broadcast or multicast."""
 
@@ -122,6 +126,7 @@ class Packet:
         self.next_hop = None
         self.redirect_port = 0
         self.demasqueraded = False
+        self.pending_options = None
         self.link_broadcast = False
         if len(octets) < MINIMUM_HEADER:
             octets = octets.ljust(MINIMUM_HEADER, b"\0")
@@ -305,6 +310,11 @@ class Packet:
         self.octets = octets
         _, _, _, _, _, _, _, self.checksum, self.source, self.destination = _unpack_header(octets)
 
+    def set_destination(self, destination: int) -> None:
+        """A new destination address; the header checksum stays as it was."""
+        self.destination = destination
+        self.octets = self.octets[:16] + destination.to_bytes(4, "big") + self.octets[20:]
+
     def set_identification(self, identification: int) -> None:
         """A new identification; the header checksum stays as it was."""
         self.identification = identification
@@ -321,6 +331,7 @@ class Packet:
         other.next_hop = self.next_hop
         other.redirect_port = self.redirect_port
         other.demasqueraded = self.demasqueraded
+        other.pending_options = self.pending_options
         other.link_broadcast = self.link_broadcast
         return other
 

@@ -62,6 +62,9 @@ class LinuxProfile(Profile):
     always_defragment: bool = False
     """Reassembly before the input chain instead of at local delivery (linux.md D8, R1; always so in 2.0, D21)."""
 
+    source_routes: bool = False
+    """Whether source routes are followed (accept_source_route); else datagrams with one are dropped."""
+
     reject_before_routing: bool = False
     """REJECT of the input chain answers without looking for a route first (linux.md Z2: 2.0; H3 otherwise)."""
 

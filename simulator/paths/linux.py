@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
 from rules.fields import DONT_FRAGMENT, ICMP, MORE_FRAGMENTS, OFFSET_MASK, TCP
 from rules.ipchains import Tables
@@ -33,6 +32,7 @@ from simulator.icmp_errors import (
     PORT_UNREACHABLE,
     REASSEMBLY_TIME_EXCEEDED,
     REDIRECT_HOST,
+    SOURCE_ROUTE_FAILED,
     TTL_EXCEEDED,
     Error,
     IcmpErrors,
@@ -40,9 +40,11 @@ from simulator.icmp_errors import (
 from simulator.ledger import Reason
 from simulator.masquerade import Masquerade
 from simulator.node import Node
+from simulator.options import LinuxOptions
 from simulator.packet import MINIMUM_HEADER, Packet
 from simulator.paths.linux_divert import Diverting
 from simulator.paths.linux_firewall import LinuxFirewall
+from simulator.paths.linux_origins import FORWARDED, INJECTED, LOCAL_DATAGRAM, LOCAL_TCP, Origin
 from simulator.paths.linux_routing import LinuxRouting
 from simulator.paths.redirects import Redirects
 from simulator.profiles import LinuxProfile
@@ -57,25 +59,6 @@ __all__ = ["LinuxPath"]
 
 _FRAGMENT_BITS = MORE_FRAGMENTS | OFFSET_MASK
 _THIS_HOST = 0x7F000001
-
-
-class _Origin(NamedTuple):
-    """What a packet at the output chain comes from, and what its sender learns of a refusal (H8, H9)."""
-
-    denied: int
-    """The errno after DENY."""
-    rejected: int
-    """The errno after REJECT."""
-    error: Error | None
-    """The ICMP error after REJECT."""
-    fragments: fragments.Style
-    """How it is cut when it is too large for the interface."""
-
-
-_FORWARDED = _Origin(0, 0, HOST_UNREACHABLE, fragments.LINUX)
-_LOCAL_DATAGRAM = _Origin(errno.EPERM, errno.EPERM, None, fragments.LINUX_LOCAL)
-_LOCAL_TCP = _Origin(0, 0, PORT_UNREACHABLE, fragments.LINUX)
-_INJECTED = _Origin(errno.EPERM, errno.EPERM, None, fragments.LINUX)
 
 
 class LinuxPath:
@@ -105,6 +88,7 @@ class LinuxPath:
         self._output_rules = tables.chains["output"]
         self._divert = Diverting(node, ports.listeners).divert
         routing = LinuxRouting(node, forwarding=profile.forwarding)
+        self._options = LinuxOptions(node, self.errors, routing.find, source_routes=profile.source_routes)
         self._received_route = routing.for_received
         self.output_route = routing.for_sent
         self._consult = LinuxFirewall(node, profile, ports.listeners).consult
@@ -154,7 +138,7 @@ class LinuxPath:
         verdict = self._consult(self._input_rules, packet, interface)
         action = verdict.action
         if action is Action.ACCEPT or action is Action.MASQ:  # MASQ means no more than ACCEPT here (F8)
-            return self._route_input(packet) if route is None else self._deliver(packet)
+            return self._route_input(packet, route)
         return self._after_input[action](packet, verdict, route)
 
     def _denied(self, packet: Packet, verdict: Verdict, route: Route | None) -> int:
@@ -162,13 +146,13 @@ class LinuxPath:
 
     def _input_rejected(self, packet: Packet, verdict: Verdict, route: Route | None) -> int:
         """REJECT looks for a route first; only if there is one, the sender hears port unreachable (H3)."""
-        if self.profile.reject_before_routing or isinstance(route or self._received_route(packet), Route):
+        if self.profile.reject_before_routing or isinstance(self._arrival(packet, route), Route):
             self.errors.report(packet, PORT_UNREACHABLE)
         return self._drop(packet, Reason.REJECTED)
 
     def _input_redirected(self, packet: Packet, verdict: Verdict, route: Route | None) -> int:
         """REDIRECT delivers here whatever the destination (H3)."""
-        found = route or self._received_route(packet)
+        found = self._arrival(packet, route)
         if isinstance(found, Reason):
             return self._drop(packet, found)
         packet.redirect_port = verdict.port or 0
@@ -180,14 +164,21 @@ class LinuxPath:
 
     # == routing of received packets (ip_route_input) ==============================================================
 
-    def _route_input(self, packet: Packet) -> int:
+    def _route_input(self, packet: Packet, route: Route | None = None) -> int:
         """Where to: this host, another one, or nowhere (T3, H14)."""
-        route = self._received_route(packet)
-        if isinstance(route, Reason):
-            return self._drop(packet, route)
-        if route.kind is RouteKind.UNICAST:
-            return self._forward(packet, route)
+        found = self._arrival(packet, route)
+        if isinstance(found, Reason):
+            return self._drop(packet, found)
+        if found.kind is RouteKind.UNICAST:
+            return self._forward(packet, found)
         return self._deliver(packet)
+
+    def _arrival(self, packet: Packet, route: Route | None) -> Route | Reason:
+        """Routing, unless the route came with the packet, then its options, which may choose another one (H1)."""
+        found = self._received_route(packet) if route is None else route
+        if packet.header_length > MINIMUM_HEADER and packet.pending_options is None and not isinstance(found, Reason):
+            found = self._options.received(packet, found)
+        return found
 
     # == local delivery (ip_local_deliver) =========================================================================
 
@@ -235,7 +226,12 @@ class LinuxPath:
             self.errors.report(packet, TTL_EXCEEDED)
             return self._drop(packet, Reason.TTL_EXCEEDED)
         interface = route.interface
-        if interface is packet.received_on and self.profile.redirects:
+        options = packet.pending_options
+        if options is not None and options.strict and route.gateway is not None:
+            self.errors.report(packet, SOURCE_ROUTE_FAILED)
+            return self._drop(packet, Reason.STRICT_ROUTE)
+        source_routed = options is not None and options.source_route
+        if interface is packet.received_on and self.profile.redirects and not source_routed:
             self._redirect_sender(packet, route)
         packet.lower_ttl()
         if packet.total_length > interface.mtu and packet.fragment & DONT_FRAGMENT:
@@ -257,13 +253,13 @@ class LinuxPath:
         interface = route.interface
         packet.leaving_by = interface
         if packet.demasqueraded:
-            return self._output_chain(packet, route, _FORWARDED)
+            return self._output_chain(packet, route, FORWARDED)
         if packet.protocol == ICMP and (known := self._masquerade.masquerade_error(packet)):
             return self._translated(packet, route, known)
         verdict = self._consult(self._forward_rules, packet, interface)
         action = verdict.action
         if action is Action.ACCEPT:
-            return self._output_chain(packet, route, _FORWARDED)
+            return self._output_chain(packet, route, FORWARDED)
         if action is Action.DIVERT:
             self._divert(packet, "forward", verdict.port or 0)
             return 0
@@ -278,7 +274,7 @@ class LinuxPath:
         """On to the output chain after masquerading, unless that failed."""
         if isinstance(answer, Reason):
             return self._drop(packet, answer)
-        return self._output_chain(packet, route, _FORWARDED)
+        return self._output_chain(packet, route, FORWARDED)
 
     def _unreachable(self, packet: Packet, error: Error, rest: int = 0) -> None:
         """Destination unreachable; it quotes what the sender sent, not what demasquerading made of it."""
@@ -286,7 +282,7 @@ class LinuxPath:
 
     # == the output chain, and out =================================================================================
 
-    def _output_chain(self, packet: Packet, route: Route, origin: _Origin) -> int:
+    def _output_chain(self, packet: Packet, route: Route, origin: Origin) -> int:
         """The output chain for forwarded and local datagrams alike; they differ in what a refusal does (H8, H9)."""
         interface = route.interface
         packet.leaving_by = interface
@@ -305,13 +301,15 @@ class LinuxPath:
         # ACCEPT; MASQ and REDIRECT mean no more than that here (F8).
         return self._send_out(packet, route, origin)
 
-    def _send_out(self, packet: Packet, route: Route, origin: _Origin) -> int:
+    def _send_out(self, packet: Packet, route: Route, origin: Origin) -> int:
         """After the chains: fragments where needed, then the link (ip_send)."""
         interface = route.interface
-        if origin is _LOCAL_TCP:
+        if origin is LOCAL_TCP:
             packet.fix_checksum()
+        elif packet.pending_options is not None:
+            self._options.forwarded(packet, packet.pending_options)
         if packet.total_length > interface.mtu:
-            if origin is not _FORWARDED and packet.fragment & DONT_FRAGMENT:
+            if origin is not FORWARDED and packet.fragment & DONT_FRAGMENT:
                 self._drop(packet, Reason.NEEDS_FRAGMENTING)
                 return errno.EMSGSIZE
             return self._send_fragments(packet, route, origin)
@@ -322,7 +320,7 @@ class LinuxPath:
             return self.node.transmit(packet, route.interface, route.gateway)
         return self._send_special(packet, route)
 
-    def _send_fragments(self, packet: Packet, route: Route, origin: _Origin) -> int:
+    def _send_fragments(self, packet: Packet, route: Route, origin: Origin) -> int:
         """R10: the pieces do not meet the output chain again."""
         result = 0
         for piece in self._pieces(packet, route.interface.mtu, origin.fragments):
@@ -369,7 +367,7 @@ class LinuxPath:
         self._ledger.generated += 1
         if self._tracer.listening:
             self._tracer.record(Kind.GENERATED, twin, detail=f"copy of #{packet.number} looped back")
-        self.receive(twin, route)
+        self.receive(twin, Route(packet.destination, 32, route.interface, kind=RouteKind.LOCAL))
 
     # == local output (ip_build_xmit, ip_queue_xmit) ===============================================================
 
@@ -386,7 +384,7 @@ class LinuxPath:
         if packet.protocol == TCP:
             # TCP leaves the header checksum open until after the firewall (T1).
             packet.leaving_by = route.interface
-            return self._output_chain(packet, route, _LOCAL_TCP)
+            return self._output_chain(packet, route, LOCAL_TCP)
         packet.fix_checksum()
         return self._send_local(packet, route)
 
@@ -428,7 +426,7 @@ class LinuxPath:
             self._tracer.record(kind, packet, interface=route.interface.name)
         if protocol == TCP:
             packet.clear_checksum()  # until after the firewall (T1)
-            return self._output_chain(packet, route, _LOCAL_TCP)
+            return self._output_chain(packet, route, LOCAL_TCP)
         return self._send_local(packet, route)
 
     def send_raw(self, packet: Packet, route: Route) -> int:
@@ -444,12 +442,12 @@ class LinuxPath:
         """UDP, ICMP and raw: a datagram too large is cut first, and each piece meets the output chain, the last piece
         first; a refused one ends it (H10)."""
         if packet.total_length <= route.interface.mtu:
-            return self._output_chain(packet, route, _LOCAL_DATAGRAM)
+            return self._output_chain(packet, route, LOCAL_DATAGRAM)
         if packet.fragment & DONT_FRAGMENT:
             self._drop(packet, Reason.NEEDS_FRAGMENTING)
             return errno.EMSGSIZE
-        for piece in self._pieces(packet, route.interface.mtu, _LOCAL_DATAGRAM.fragments):
-            result = self._output_chain(piece, route, _LOCAL_DATAGRAM)
+        for piece in self._pieces(packet, route.interface.mtu, LOCAL_DATAGRAM.fragments):
+            result = self._output_chain(piece, route, LOCAL_DATAGRAM)
             if result:
                 return result
         return 0
@@ -486,7 +484,7 @@ class LinuxPath:
         if packet.total_length > route.interface.mtu and not self.profile.always_defragment:
             self._drop(packet, Reason.NEEDS_FRAGMENTING)
             return errno.EMSGSIZE
-        return self._output_chain(packet, route, _INJECTED)
+        return self._output_chain(packet, route, INJECTED)
 
 
 def _header_fault(packet: Packet) -> Reason:

@@ -36,10 +36,11 @@ class LinuxRouting:
         if found is None:
             if is_multicast(packet.destination):
                 return self._multicast_route(packet)
-            found = self._answers[key] = self._find(*key)
+            found = self._answers[key] = self.find(*key)
         return found
 
-    def _find(self, source: int, destination: int) -> Route | Reason:
+    def find(self, source: int, destination: int) -> Route | Reason:
+        """The same for two addresses; no groups."""
         fault = self._source_fault(source, destination)
         if fault is not None:
             return fault

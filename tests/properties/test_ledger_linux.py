@@ -31,6 +31,15 @@ PORTS = (9, 1234, 4321)
 REINJECTIONS = ("as it is", "pair", "out", "in", "changed")
 
 destinations = st.sampled_from(OWN * 3 + OTHERS * 3 + MANY + ODD)
+OPTIONS = (
+    b"\1\1\1\0",
+    b"\x07\x07\x04\0\0\0\0\0",
+    b"\x44\x08\x05\0\0\0\0\0",
+    b"\x83\x07\x04\x0a\0\0\2\0",
+    b"\x89\x0b\x04\x0a\0\0\1\x0a\0\0\xfe\0",
+    b"\x83\x09\x04\0",
+    b"\x07\2\4\0",
+)
 sources = st.sampled_from(OTHERS * 8 + OWN + MANY + ODD)
 octets = st.binary(max_size=64)
 
@@ -70,7 +79,7 @@ def datagrams(draw: st.DrawFn) -> bytes:
         tos=draw(st.sampled_from([0, 0x10, 0xFF])),
         identification=draw(st.integers(0, 3)),
         fragment=draw(st.sampled_from([0, 0, 0, 0x4000, 0x2000, 0x2001, 0x0001, 0x0010, 0x1FFF])),
-        options=draw(st.sampled_from([b"", b"", b"", b"\1\1\1\0", b"\x07\x07\x04\0\0\0\0\0"])),
+        options=draw(st.sampled_from([b"", b"", b"", *OPTIONS])),
     )
     return header.emit(payload)
 
@@ -151,6 +160,7 @@ def switches(draw: st.DrawFn) -> dict[str, Any]:
                 "always_defragment": st.booleans(),
                 "forwarding": st.sampled_from([True, True, False]),
                 "reject_before_routing": st.booleans(),
+                "source_routes": st.booleans(),
                 "tag_byte_order": st.sampled_from(["clear", "host"]),
             },
         )
