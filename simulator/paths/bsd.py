@@ -42,6 +42,7 @@ from simulator.sockets.udp import UdpPorts
 
 __all__ = ["BsdPath"]
 
+_MULTICAST, _EXPERIMENTAL = 0xE0000000, 0xF0000000
 _LINK_LOCAL = 0xA9FE
 """169.254.0.0/16, which is never forwarded (RFC 3927)."""
 
@@ -85,7 +86,7 @@ class BsdPath:
         """A datagram from an interface.  Without word from the link, broadcasts are told by their destination."""
         if link_broadcast is None:
             destination = packet.destination
-            suspect = destination >= 0xE0000000 or destination in self._broadcasts
+            suspect = destination >= _MULTICAST or destination in self._broadcasts
             link_broadcast = suspect and _to_many(packet.received_on, destination)
         packet.link_broadcast = link_broadcast
         self._ip_input(packet)
@@ -198,19 +199,15 @@ class BsdPath:
 
     def _may_try(self, packet: Packet) -> bool:
         """H-4: unicast from somebody to somebody, not from the host itself by way of lo0."""
+        interface = packet.received_on
+        if interface is None or interface is self.node.loopback:
+            return False
         source, destination = packet.source, packet.destination
-        return not (
-            packet.received_on is None
-            or packet.received_on.is_loopback
-            or destination == 0
-            or source == 0
-            or is_multicast(destination)
-            or is_multicast(source)
-            or destination == LIMITED_BROADCAST
-            or source == LIMITED_BROADCAST
-            or destination >> 16 == _LINK_LOCAL
-            or source >> 16 == _LINK_LOCAL
-        )
+        if not (0 < destination < _MULTICAST or _EXPERIMENTAL <= destination < LIMITED_BROADCAST):
+            return False
+        if not (0 < source < _MULTICAST or _EXPERIMENTAL <= source < LIMITED_BROADCAST):
+            return False
+        return destination >> 16 != _LINK_LOCAL and source >> 16 != _LINK_LOCAL
 
     def _ip_tryforward(self, packet: Packet) -> None:
         """In pass, TTL with the checksum kept right, route, out pass, and away (H-4)."""
@@ -239,14 +236,14 @@ class BsdPath:
             self._drop(packet, Reason.UNREACHABLE_ROUTE)
             return
         packet.leaving_by = route.interface
-        kept = None
-        if self.profile.fast_redirects and self.profile.redirects and route.interface is packet.received_on:
-            kept = packet.copy()
+        octets = packet.octets
+        redirected = route.interface is packet.received_on and self.profile.fast_redirects and self.profile.redirects
         passed = self._inspect(packet, "out")
         if isinstance(passed, int):
             return
         sent = self._tryforward_send(passed, route)
-        if sent and kept is not None:
+        if sent and redirected:
+            kept = Packet(octets, packet.received_on)
             gateway = self._better_gateway(kept, route)  # 0 is told, too
             self.icmp.report(kept, REDIRECT_HOST, gateway, held=_KEPT_FOR_ERRORS)
 
@@ -299,7 +296,7 @@ class BsdPath:
             self.icmp.report(packet, TTL_EXCEEDED)
             self._drop(packet, Reason.TTL_EXCEEDED)
             return
-        kept = packet.copy()
+        octets, received_on = packet.octets, packet.received_on
         packet.lower_ttl_only()
         route = self._lookup(destination if packet.next_hop is None else packet.next_hop)
         redirect = 0
@@ -309,9 +306,11 @@ class BsdPath:
         if not error:
             counters.forward += 1
             if redirect:
+                kept = Packet(octets, received_on)
                 counters.redirectsent += self.icmp.report(kept, REDIRECT_HOST, redirect, held=_KEPT_FOR_ERRORS)
             return
         counters.cantforward += 1
+        kept = Packet(octets, received_on)
         if error == errno.EMSGSIZE:
             counters.cantfrag += 1
             mtu = route.interface.mtu if route is not None else 0

@@ -261,7 +261,7 @@ class Output:
     def hand_over(self, packet: Packet, route: Route) -> int:
         """To the interface; lo0 gives it back as received."""
         interface = route.interface
-        if interface.is_loopback:
+        if interface is self.node.loopback:
             self._return_by_lo0(packet, interface)
             return 0
         next_hop = route.gateway if route.gateway is not None else packet.destination
