@@ -27,7 +27,7 @@ from simulator.routing import Kind as RouteKind
 from simulator.routing import Route, Routes
 from simulator.sockets.address import BSD_LAYOUT, LINUX_LAYOUT, Layout
 from simulator.sockets.base import Buffer, QueueSocket, fail
-from simulator.sockets.buffers import BsdBuffer, LinuxBuffer
+from simulator.sockets.buffers import BSD_LARGEST, BsdBuffer, LinuxBuffer
 from simulator.sockets.divert import Customs, DivertPorts, DivertSocket, Write
 from simulator.sockets.raw import RawOutput, RawSocket
 from simulator.sockets.udp import UdpPorts, UdpSocket
@@ -124,8 +124,9 @@ class Router:
         customs = Customs(
             own_family=profile.own_family,
             ip_options=profile.socket_options_of_ip and not profile.own_family,
+            largest_buffer=BSD_LARGEST,
             shutdown_errno=profile.shutdown_errno,
-            reserved_ports=True,
+            reserved_ports=not profile.own_family,
         )
         self._divert_parts(writing.write, BSD_LAYOUT, BsdBuffer, customs)
 

@@ -46,10 +46,15 @@ _OPTIONS = {
     (0, 3): (socket.IPPROTO_IP, socket.IP_TOS),
     (0, 4): (socket.IPPROTO_IP, socket.IP_TTL),
     (0, 9): (socket.IPPROTO_IP, socket.IP_MULTICAST_IF),
+    (0, 10): (socket.IPPROTO_IP, socket.IP_MULTICAST_TTL),
+    (0, 11): (socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP),
+    (0, 12): (socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP),
+    (0, 13): (socket.IPPROTO_IP, socket.IP_DROP_MEMBERSHIP),
 }
 """(level, name) of BSD -> of this machine."""
 
 _OPTION_ROOM = 64
+_FLAGS = frozenset({socket.SO_REUSEADDR, socket.SO_REUSEPORT, socket.SO_DONTROUTE, socket.SO_BROADCAST})
 _SWITCHES = {
     "net.inet.ip.forwarding": "forwarding",
     "net.inet.ip.redirect": "redirects",
@@ -234,6 +239,8 @@ class _Host:
         if domain == PF_DIVERT and not self.router.profile.own_family:  # type: ignore[attr-defined]
             raise OSError(errno.EAFNOSUPPORT, "no such family")
         if (domain, kind) == (socket.AF_INET, socket.SOCK_RAW) and proto < 256:
+            if not self.router.node.privileged:
+                raise OSError(errno.EPERM, "a raw socket needs privilege")
             self.sockets[step["sock"]] = None  # an ordinary raw socket, of which the recordings ask nothing more
             return {}
         self.sockets[step["sock"]] = self.router.socket(domain, kind, proto)
@@ -319,6 +326,8 @@ class _Host:
         level, name = _option(step)
         value = self._named(step).getsockopt(level, name, _OPTION_ROOM)
         assert isinstance(value, bytes)
+        if level == socket.SOL_SOCKET and name in _FLAGS and any(value):
+            value = step["name"].to_bytes(4, "little")  # there a flag that is set reads as its own bit
         return {"hex": value.hex()}
 
     def _getsockname(self, step: Mapping[str, Any]) -> Answer:

@@ -80,6 +80,8 @@ class Output:
 
         ``flags`` of the fragment field; ``skip_firewall``: it meets no out pass (H-9).
         """
+        if by_program and not source and self._lookup(destination) is None and not is_multicast(destination):
+            return errno.ENETUNREACH  # no source address to be had (in_pcbladdr)
         if len(payload) + MINIMUM_HEADER + len(options) > ipv4.MAXIMUM_LENGTH:
             return errno.EMSGSIZE
         header = ipv4.Header(

@@ -40,11 +40,11 @@ class Buffer(Protocol):
     limits_writes: bool
     """Whether SO_SNDBUF is also the size of the largest datagram that can be written."""
 
-    def take(self, length: int) -> bool:
-        """Charge one packet of that many octets; False when it does not fit."""
+    def take(self, length: int, address: Any = None, /) -> bool:
+        """Charge one packet of that many octets, which came with that address; False when it does not fit."""
 
-    def give_back(self, length: int) -> None:
-        """The reader has taken a packet of that many octets."""
+    def give_back(self, length: int, address: Any = None, /) -> None:
+        """The reader has taken a packet of that many octets, which came with that address."""
 
 
 class QueueSocket:
@@ -74,7 +74,7 @@ class QueueSocket:
 
     def enqueue(self, octets: bytes, address: Any) -> bool:
         """Queue a datagram for the reader; False when the buffer is full, and the datagram is lost."""
-        if not self.buffer.take(len(octets)):
+        if not self.buffer.take(len(octets), address):
             return False
         self._queue.append((octets, address))
         if self._bell is not None:
@@ -132,7 +132,7 @@ class QueueSocket:
                 item = self._queue.popleft()
             except IndexError:
                 continue  # another thread was faster
-            self.buffer.give_back(len(item[0]))
+            self.buffer.give_back(len(item[0]), item[1])
             if self._bell is not None and not self._queue:
                 self._silence()
             return item
@@ -234,8 +234,8 @@ class QueueSocket:
     def _discard(self) -> None:
         """Forget what is queued."""
         while self._queue:
-            octets, _ = self._queue.popleft()
-            self.buffer.give_back(len(octets))
+            octets, address = self._queue.popleft()
+            self.buffer.give_back(len(octets), address)
         if self._bell is not None:
             self._silence()
 

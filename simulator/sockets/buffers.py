@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-__all__ = ["BsdBuffer", "LinuxBuffer"]
+from typing import Any
+
+from simulator.sockets.address import Address
+
+__all__ = ["BSD_LARGEST", "BsdBuffer", "LinuxBuffer"]
 
 LINUX_DEFAULT = 32767
 """Octets of counted memory (linux.md D24)."""
@@ -13,9 +17,15 @@ BSD_DEFAULT = 65636
 _ADDRESS = 16
 _MBUF = 256
 _CLUSTER = 2048
+_SMALL = 92
+"""Octets that fit into an mbuf behind the room for headers."""
+
 _EFFICIENCY = 8
 _LARGEST = 2 * 1024 * 1024
 """``kern.ipc.maxsockbuf``."""
+
+BSD_LARGEST = _LARGEST * _CLUSTER // (_MBUF + _CLUSTER)
+"""What a program may ask for, octets: the part of that which clusters can fill."""
 
 
 class LinuxBuffer:
@@ -30,14 +40,14 @@ class LinuxBuffer:
         self.limit = limit
         self._used = 0
 
-    def take(self, length: int) -> bool:
+    def take(self, length: int, address: Any = None, /) -> bool:
         charge = (length + 32 + 15) & ~15
         if self._used + charge >= self.limit:
             return False
         self._used += charge
         return True
 
-    def give_back(self, length: int) -> None:
+    def give_back(self, length: int, address: Any = None, /) -> None:
         self._used -= (length + 32 + 15) & ~15
 
 
@@ -62,19 +72,24 @@ class BsdBuffer:
         return min(_EFFICIENCY * self.limit, _LARGEST)
 
     @staticmethod
-    def _memory(length: int) -> int:
-        """An mbuf for the address, and an mbuf with a cluster for every 2048 octets (divert-observed.md R-16)."""
+    def _memory(length: int, address: Any) -> int:
+        """An mbuf for the address, and an mbuf with a cluster for every 2048 octets (divert-observed.md R-16).
+
+        What this host sent itself, and so came from no interface, needs no cluster if it is small.
+        """
+        if length <= _SMALL and isinstance(address, Address) and address.interface is None:
+            return _MBUF + _MBUF
         clusters = max(-(-length // _CLUSTER), 1)
         return _MBUF + clusters * (_MBUF + _CLUSTER)
 
-    def take(self, length: int) -> bool:
+    def take(self, length: int, address: Any = None, /) -> bool:
         octets = length + _ADDRESS
         if octets > min(self.limit - self.used, self.memory_limit - self.memory):
             return False
         self.used += octets
-        self.memory += self._memory(length)
+        self.memory += self._memory(length, address)
         return True
 
-    def give_back(self, length: int) -> None:
+    def give_back(self, length: int, address: Any = None, /) -> None:
         self.used -= length + _ADDRESS
-        self.memory -= self._memory(length)
+        self.memory -= self._memory(length, address)

@@ -19,6 +19,15 @@ from simulator.sockets.base import Buffer, QueueSocket, fail
 __all__ = ["Customs", "DivertPorts", "DivertSocket"]
 
 _RESERVED = 1024
+_MULTICAST_OPTIONS = frozenset(
+    {
+        socket.IP_MULTICAST_IF,
+        socket.IP_MULTICAST_TTL,
+        socket.IP_MULTICAST_LOOP,
+        socket.IP_ADD_MEMBERSHIP,
+        socket.IP_DROP_MEMBERSHIP,
+    }
+)
 
 Write = Callable[["DivertSocket", bytes, Destination | None], int]
 """A kernel's writing rules: the errno of the write, 0 for success."""
@@ -32,6 +41,8 @@ class Customs:
     """As in FreeBSD 14 (:attr:`simulator.profiles.BsdProfile.own_family`)."""
     ip_options: bool = False
     """Options of level IPPROTO_IP can be set."""
+    largest_buffer: int = 0
+    """What SO_RCVBUF and SO_SNDBUF may say at most, octets; 0: anything goes."""
     shutdown_errno: int = errno.ENOTCONN
     """What shutdown fails with; 0: it works."""
     reserved_ports: bool = False
@@ -215,6 +226,36 @@ class DivertSocket(QueueSocket):
         self._check_open()
         self._option(level, name)
         return (bytes(4) + self.ip_options if self.ip_options else b"")[:buflen]
+
+    def _option(self, level: int, name: int) -> Callable[[int], None]:
+        setter = self._setters().get((level, name))
+        if setter is None:
+            fail(self._unknown(level, name), f"level {level}, option {name}")
+        return setter
+
+    def _unknown(self, level: int, name: int) -> int:
+        """The errno for an option that is not there: ip_ctloutput knows one level and keeps multicast to itself."""
+        if not self._customs.ip_options or level == socket.SOL_SOCKET:
+            return errno.ENOPROTOOPT
+        if level != socket.IPPROTO_IP:
+            return errno.EINVAL
+        return errno.EOPNOTSUPP if name in _MULTICAST_OPTIONS else errno.ENOPROTOOPT
+
+    def _set_receive_buffer(self, octets: int) -> None:
+        self._check_size(octets)
+        super()._set_receive_buffer(octets)
+
+    def _set_send_buffer(self, octets: int) -> None:
+        self._check_size(octets)
+        super()._set_send_buffer(octets)
+
+    def _check_size(self, octets: int) -> None:
+        """A buffer has one octet at least, and the kernel's maximum at most."""
+        largest = self._customs.largest_buffer
+        if largest and octets < 1:
+            fail(errno.EINVAL, f"a buffer of {octets} octets")
+        if largest and octets > largest:
+            fail(errno.ENOBUFS, f"a buffer of {octets} octets")
 
     def _setters(self) -> dict[tuple[int, int], Callable[[int], None]]:
         setters = super()._setters()
