@@ -8,7 +8,7 @@ __all__ = ["check_limits"]
 
 
 def check_limits(header: object, limits: Iterable[tuple[str, int]]) -> None:
-    """Raise ``ValueError`` for the first of these fields that is not between 0 and its limit, naming it and its value."""
+    """Raise ``ValueError`` for the first of these fields that is not between 0 and its limit, by name and value."""
     for name, limit in limits:
         value = getattr(header, name)
         if not 0 <= value <= limit:
