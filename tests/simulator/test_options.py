@@ -6,7 +6,7 @@ Positions in the header: the first option starts at octet 20; every pointer coun
 from __future__ import annotations
 
 import pytest
-from datagrams import address, ip, ping
+from datagrams import address, ip, ping, udp
 from worlds import LEFT, RIGHT, ROUTER, World, error, hooks
 
 from simulator import Reason
@@ -81,6 +81,7 @@ def test_options_of_a_forwarded_datagram(before: tuple[int, bytes], after: tuple
         (b"\1\1\1\x07", 23),
         (b"\x07\x07\3\0\0\0\0\0", 22),
         (b"\x07\x06\x04\0\0\0\0\0", 22),
+        (b"\x07\x07\x07\0\0\0\0\0", 22),
         (b"\x07\x03\x04\x07\x03\x04\0\0", 23),
         (b"\1\x07\x03\x00", 23),
         (b"\x44\x03\x05\0", 21),
@@ -131,6 +132,24 @@ def test_a_datagram_for_this_host() -> None:
     assert ipv4.View(world.router.delivered[0]).options[3:7] == hosts(OUT)
 
 
+def test_a_time_for_an_address_without_a_route() -> None:
+    world = World()
+    world.router.delete_route("0.0.0.0/0")
+    options = build_options([(TS, b"\5\3" + hosts("99.0.0.1") + bytes(4))])
+    world.eth0.receive(ip(LEFT, RIGHT, options=options))
+    assert ipv4.parse(world.eth1.sent[0]).options == options
+
+
+def test_what_is_unmasqueraded_and_routed_again_is_recorded_once() -> None:
+    world = World("linux-2.2", "-A forward -s 192.168.1.0/24 -j MASQ")
+    world.eth0.receive(udp(LEFT, RIGHT))
+    port = int.from_bytes(world.eth1.sent[0][20:22], "big")
+    world.eth1.receive(udp(RIGHT, OUT, ports=(6000, port), options=build_options([(RR, b"\4" + bytes(8))])))
+    header = ipv4.parse(world.eth0.sent[0])
+    assert header.destination == address(LEFT)
+    assert header.options == build_options([(RR, b"\x08" + hosts(ROUTER) + bytes(4))])
+
+
 def test_over_loopback_too() -> None:
     world = World()
     world.router.send(ping(ROUTER, ROUTER, options=build_options([(RR, b"\4" + bytes(4))])))
@@ -160,7 +179,8 @@ class TestSourceRoutes:
     @pytest.mark.parametrize("option", [(LSRR, b"\x08" + hosts("10.0.0.9")), (LSRR, b"\4" + hosts(OUT))])
     def test_a_route_that_ends_here(self, option: tuple[int, bytes]) -> None:
         world, _ = through(option, destination=ROUTER, source_routes=True)
-        assert len(world.router.delivered) == 1
+        (delivered,) = world.router.delivered
+        assert ipv4.View(delivered).destination == address(ROUTER if option[1][0] == 8 else OUT)
 
     def test_a_loose_route_on_its_way_to_somebody_else(self) -> None:
         option = (LSRR, b"\4" + hosts("10.0.0.9"))
@@ -182,8 +202,9 @@ class TestSourceRoutes:
         world, _ = through((LSRR, b"\4" + hosts("8.8.8.8")), destination=ROUTER, source_routes=True)
         assert ipv4.parse(world.eth1.sent[0]).destination == address("8.8.8.8")
 
-    def test_a_hop_that_is_cut_off(self) -> None:
-        world, _ = through((LSRR, b"\4" + bytes(2)), destination=ROUTER, source_routes=True)
+    @pytest.mark.parametrize("route", [b"\4" + bytes(2), b"\7" + bytes(4)])
+    def test_a_hop_that_is_cut_off(self, route: bytes) -> None:
+        world, _ = through((LSRR, route), destination=ROUTER, source_routes=True)
         assert error(world.eth0.sent[0])[:3] == (12, 0, 22 << 24)
 
     @pytest.mark.parametrize(

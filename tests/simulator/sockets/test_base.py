@@ -153,6 +153,20 @@ class TestBlocking:
             reader.join(10)
         assert sorted(got) == sorted(b"%d" % number for number in range(2000))
 
+    def test_another_reader_may_be_faster(self) -> None:
+        """Between being woken and taking the datagram, somebody else took it: the wait goes on."""
+        sock = Written()
+        waits: list[bool] = []
+
+        def wait(*, dont_wait: bool) -> None:
+            waits.append(dont_wait)
+            if len(waits) == 2:
+                sock.enqueue(b"mine", FROM)
+
+        sock._wait = wait  # type: ignore[method-assign]
+        assert sock.recv(10) == b"mine"
+        assert len(waits) == 2
+
     def test_closing_wakes_who_waits(self) -> None:
         sock = Written()
         caught: list[int | None] = []
@@ -199,6 +213,19 @@ class TestDescriptor:
             assert self.ready(sock)
             sock.recv(1)
         assert not self.ready(sock)
+
+    def test_a_datagram_that_comes_while_the_bell_is_silenced(self) -> None:
+        sock = with_datagrams(b"one")
+        sock.fileno()
+        silence = sock._silence
+
+        def interrupted() -> None:
+            sock.enqueue(b"two", FROM)
+            silence()
+
+        sock._silence = interrupted  # type: ignore[method-assign]
+        assert sock.recv(10) == b"one"
+        assert self.ready(sock)
 
     def test_closing_gives_the_descriptors_back(self) -> None:
         before = len(os.listdir("/proc/self/fd"))
