@@ -1,7 +1,7 @@
 """ICMP errors: when a kernel sends one, what it quotes, and what it looks like (RFC 792, RFC 1122 section 3.2.2).
 
 A kernel's manners are one value, :class:`Manners`.  Sending goes through the packet path like any datagram of this
-host, so the output chain or the out pass sees the error.
+host, so the output chain sees the error.  The BSDs' ICMP is in :mod:`simulator.paths.bsd_icmp`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from simulator.routing import Kind, Routes, is_class_e, is_multicast
 from simulator.wire import icmp
 
 __all__ = [
-    "BSD_MANNERS",
     "FRAGMENTATION_NEEDED",
     "HOST_UNREACHABLE",
     "LINUX_MANNERS",
@@ -58,8 +57,8 @@ class Manners(NamedTuple):
 
     tos: Callable[[int], int]
     """The error's TOS octet from that of the datagram it is about."""
-    quotes: Callable[[Packet, int, int], bytes]
-    """(datagram, MTU of the way back, the profile's ``quoted``) -> what is quoted."""
+    quotes: Callable[[Packet, int], bytes]
+    """(datagram, MTU of the way back) -> what is quoted."""
     about_icmp: Callable[[int], bool]
     """Whether an error may be sent about an ICMP message of that type."""
     source_ok: Callable[[int], bool]
@@ -70,17 +69,11 @@ class Manners(NamedTuple):
 
 
 _LINUX_ERRORS = frozenset({3, 4, 5, 11, 12})
-_BSD_QUERIES = frozenset({0, 8, *range(9, 19)})
 
 
-def _linux_quote(packet: Packet, mtu: int, _: int) -> bytes:
+def _linux_quote(packet: Packet, mtu: int) -> bytes:
     """As much as fits: the error is at most 576 octets long, or as long as the path allows (linux.md H16)."""
     return packet.octets[: min(576, mtu) - 28]
-
-
-def _bsd_quote(packet: Packet, _: int, quoted: int) -> bytes:
-    """The header and ``quoted`` octets of data (bsd.md H-10)."""
-    return packet.octets[: packet.header_length + max(8, quoted)]
 
 
 LINUX_MANNERS = Manners(
@@ -92,16 +85,6 @@ LINUX_MANNERS = Manners(
     burst=6,
 )
 """linux.md H16."""
-
-BSD_MANNERS = Manners(
-    tos=lambda tos: 0,
-    quotes=_bsd_quote,
-    about_icmp=_BSD_QUERIES.__contains__,
-    source_ok=lambda source: source >> 24 != 0 and not is_multicast(source) and not is_class_e(source),
-    per_second=None,
-    burst=0,
-)
-"""bsd.md H-10."""
 
 
 class _Limit:
@@ -154,11 +137,10 @@ class Reports(Protocol):
 class IcmpErrors:
     """Sends ICMP errors as one kernel does."""
 
-    def __init__(self, node: Node, manners: Manners, send: Send, *, quoted: int = 0) -> None:
+    def __init__(self, node: Node, manners: Manners, send: Send) -> None:
         self._node = node
         self._manners = manners
         self._send = send
-        self._quoted = quoted
         self._limit = _Limit(node.clock, manners.per_second, manners.burst) if manners.per_second else None
 
     def report(self, packet: Packet, error: Error, rest: int = 0) -> None:
@@ -180,7 +162,7 @@ class IcmpErrors:
         limited = error != FRAGMENTATION_NEEDED and error.type != _REDIRECT and way_back.kind is not Kind.LOCAL
         if limited and self._limit is not None and not self._limit.allows(packet.source):
             return
-        quoted = manners.quotes(packet, way_back.interface.mtu, self._quoted)
+        quoted = manners.quotes(packet, way_back.interface.mtu)
         message = icmp.Message(type=error.type, code=error.code, rest=rest, data=quoted).emit()
         source = packet.destination if packet.destination in self._node.own else 0
         ttl = self._node.profile.icmp_ttl
