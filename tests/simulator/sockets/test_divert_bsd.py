@@ -1,4 +1,4 @@
-"""Divert sockets as objects on the BSDs: creation, options, bind; named by the statements of bsd.md sections 1 and 2."""
+"""Divert sockets as objects on the BSDs: creation, options, bind, named by the statements of bsd.md sections 1, 2."""
 
 from __future__ import annotations
 
