@@ -77,10 +77,20 @@ def conformance(files: tuple[Path, ...], answers: bool, as_json: bool, most: int
 
 
 def _print_answers(files: tuple[Path, ...]) -> None:
+    failed = False
     for path in files:
         for case in _cases(path):
-            ours = _replay(path, _kind(path, case), case)
+            try:
+                ours = _replay(_kind(path, case), case)
+            except _UnplayableError as error:
+                failed = True
+                ours = {"error": str(error)}
             click.echo(json.dumps({"name": case.get("name"), **ours}))
+    sys.exit(1 if failed else 0)
+
+
+class _UnplayableError(Exception):
+    """A case whose inputs are missing or make no sense; the others are played all the same."""
 
 
 def _kind(path: Path, case: Any) -> Format:
@@ -90,29 +100,34 @@ def _kind(path: Path, case: Any) -> Format:
         raise CaseError(f"{path}: {error}") from error
 
 
-def _replay(path: Path, kind: Format, case: Any) -> dict[str, Any]:
-    """Our answers.  :raises CaseError: when an input of the case is missing or makes no sense."""
+def _replay(kind: Format, case: Any) -> dict[str, Any]:
+    """Our answers.  Whatever a case brings about is told as its own failure."""
     try:
         return kind.replay(case)
-    except (KeyError, ValueError, TypeError) as error:
-        what = f"no {error}" if isinstance(error, KeyError) else str(error)
-        raise CaseError(f"{path}: case {case.get('name', '?')!r} cannot be played ({kind.name}): {what}") from error
+    except KeyError as error:
+        raise _UnplayableError(f"cannot be played: no {error}") from error
+    except Exception as error:
+        raise _UnplayableError(f"cannot be played: {type(error).__name__}: {error}") from error
 
 
 def _play(path: Path) -> _Tally:
     tally = _Tally(str(path))
     for case in _cases(path):
         kind = _kind(path, case)
-        ours = _replay(path, kind, case)
-        try:
-            found = compare(kind, case, ours)
-        except KeyError as error:
-            raise CaseError(f"{path}: case {case.get('name', '?')!r} has no {error} to compare with") from error
         tally.format = kind.name
         tally.cases += 1
+        name = str(case.get("name"))
+        try:
+            ours = _replay(kind, case)
+            found = compare(kind, case, ours)
+        except _UnplayableError as error:
+            tally.differences.append((name, Difference("the case", None, str(error))))
+            continue
+        except KeyError as error:
+            raise CaseError(f"{path}: case {name!r} has no {error} to compare with") from error
         tally.agreeing += not found
         tally.answers += kind.units(ours)
-        tally.differences += [(str(case.get("name")), each) for each in found]
+        tally.differences += [(name, each) for each in found]
     return tally
 
 

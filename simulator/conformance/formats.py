@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from simulator.conformance import ipchains, ipfw, reassembly
+from simulator.conformance import divert, ipchains, ipfw, reassembly
 
 __all__ = ["FORMATS", "CaseError", "Difference", "Format", "compare", "format_of", "read"]
 
@@ -45,7 +45,7 @@ class Format:
     """The recorded answers, in the shape of ``replay``."""
     units: Callable[[Answers], int]
     """How many answers a case has."""
-    canonical: Callable[[Answers], Answers] = dict
+    canonical: Callable[[Answers, Case], Answers] = lambda answers, _: answers
     """The answers without what must not be compared literally."""
 
 
@@ -81,6 +81,19 @@ def _ipfw_steps(case: Case) -> Answers:
     return {"steps": [_ipfw_step(step) for step in case["steps"]]}
 
 
+def _divert_replay(case: Case) -> Answers:
+    results = divert.replay(case)["results"]
+    return {"steps": [step | {"result": result} for step, result in zip(case["steps"], results, strict=True)]}
+
+
+def _divert_steps(case: Case) -> Answers:
+    return {"steps": case["steps"]}
+
+
+def _divert_canonical(answers: Answers, case: Case) -> Answers:
+    return divert.canonical({"results": [step["result"] for step in answers["steps"]]}, case)
+
+
 def _stream(case: Case) -> Answers:
     return {"results": case["results"], "statistics": case["statistics"]}
 
@@ -100,7 +113,15 @@ FORMATS: tuple[Format, ...] = (
         reassembly.replay,
         _stream,
         _count("results"),
-        reassembly.canonical,
+        lambda answers, _: reassembly.canonical(answers),
+    ),
+    Format(
+        "divert sequences",
+        lambda case: "config" in case and "steps" in case,
+        _divert_replay,
+        _divert_steps,
+        _count("steps"),
+        _divert_canonical,
     ),
     Format("ipchains packets", _is("linux", "packets"), ipchains.replay_verdicts, _ipchains_packets, _count("packets")),
     Format("ipchains commands", _is("linux", "steps"), ipchains.replay_commands, _ipchains_steps, _count("steps")),
@@ -140,7 +161,7 @@ def read(path: Path) -> Iterator[Case]:
 
 def compare(kind: Format, case: Case, ours: Answers) -> list[Difference]:
     """Every place where our answers differ from the recorded ones; an absent answer equals null."""
-    return list(_differences("", kind.canonical(kind.recorded(case)), kind.canonical(ours)))
+    return list(_differences("", kind.canonical(kind.recorded(case), case), kind.canonical(ours, case)))
 
 
 def _differences(place: str, recorded: Any, ours: Any) -> Iterator[Difference]:

@@ -126,11 +126,6 @@ def test_a_profile_with_a_minor_version_is_that_of_its_major_one(write: Any) -> 
         ("{", ":1:2: "),
         ("{}\n", "case '?' is of no known format"),
         ("{}\n[]\n", ":2: not a JSON object"),
-        (
-            '{"name": "x", "profile": "linux-2.2", "packets": []}\n',
-            "case 'x' cannot be played (ipchains packets): no 'rules'",
-        ),
-        ('{"name": "x", "profile": "freebsd-10", "steps": [{}]}\n', "case 'x' cannot be played (ipfw commands)"),
     ],
 )
 def test_unusable_files(tmp_path: Path, text: str, said: str) -> None:
@@ -148,3 +143,24 @@ def test_a_broken_archive_is_named(tmp_path: Path) -> None:
     done = run(str(path))
     assert done.exit_code == 2
     assert str(path) in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("case", "said"),
+    [
+        ({"name": "x", "profile": "linux-2.2", "packets": []}, "cannot be played: no 'rules'"),
+        ({"name": "x", "profile": "linux-2.2", "rules": ["-Q"], "packets": []}, "cannot be played: CommandError: "),
+        ({"name": "x", "profile": "freebsd-10", "steps": [{}]}, "cannot be played: no 'advance'"),
+    ],
+)
+def test_a_case_that_cannot_be_played_does_not_keep_the_others_from_it(write: Any, case: Any, said: str) -> None:
+    done = run("--json", write(case, COMMANDS))
+    assert done.exit_code == 1
+    [report] = json.loads(done.stdout)["files"]
+    assert (report["cases"], report["agreeing"], report["differences"]) == (2, 1, 1)
+    assert said in report["first_differences"][0]["ours"]
+    answers = run("--answers", write(case, COMMANDS))
+    assert answers.exit_code == 1
+    first, second = [json.loads(line) for line in answers.stdout.splitlines()]
+    assert said in first["error"]
+    assert second["steps"][0]["exit"] == 0
