@@ -152,6 +152,9 @@ class BsdProfile(Profile):
     quotes_tcp_header: bool = True
     """It quotes all of a TCP header at least (bsd.md H-10)."""
 
+    reset_tos: int = 0x10
+    """Type of service of the resets that ipfw sends: low delay (ipfw_send_pkt of ip_fw_dynamic.c and ip_fw2.c)."""
+
     lo0_refuses: bool = True
     """What follows a reject or blackhole route is refused with EHOSTUNREACH; else it goes round lo0 once, and its
     sender gets an ICMP error when it is forwarded (divert-observed.md, after W-25)."""
@@ -216,6 +219,7 @@ _FREEBSD_4 = BsdProfile(
     shutdown_errno=0,
     fast_forward=False,
     quotes_tcp_header=False,
+    reset_tos=0,
     identifies_only_fragmentable=False,
 )
 

@@ -106,7 +106,10 @@ class Output:
         return self.output(packet, skip_firewall=skip_firewall, allow_broadcast=by_program)
 
     def send_reset(self, source: int, destination: int, segment: bytes) -> None:
-        self.send(TCP, destination, segment, source=source, ttl=self.profile.default_ttl, skip_firewall=True)
+        """A TCP reset of ipfw's own, which no pass looks at (H-9)."""
+        profile = self.profile
+        ttl, tos = profile.default_ttl, profile.reset_tos
+        self.send(TCP, destination, segment, source=source, ttl=ttl, tos=tos, skip_firewall=True)
 
     def output(
         self,

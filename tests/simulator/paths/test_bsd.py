@@ -274,7 +274,9 @@ class TestOutput:
         world = BsdWorld(profile, "100 reset tcp from any to any in", default_accept=False)
         world.em0.receive(tcp(LEFT, RIGHT))
         assert len(world.em0.sent) == 1
-        assert world.em0.sent[0][33] == 0x14
+        reset = world.em0.sent[0]
+        assert reset[33] == 0x14
+        assert reset[1] == (0x10 if profile in with_switch("reset_tos", 0x10) else 0)
 
     @every
     def test_h9_errors_of_unreach_meet_the_out_pass(self, profile: str) -> None:
