@@ -71,6 +71,14 @@ class Route:
         self.connected = connected
         """Brought by an interface's address: comes and goes with the interface."""
 
+    @property
+    def leads_to(self) -> str:
+        """Where the route leads, for traces: ``to this host``, ``to eth1 via 10.0.0.254``."""
+        if self.kind in (Kind.LOCAL, Kind.BROADCAST):
+            return "to this host"
+        via = f" via {dotted(self.gateway)}" if self.gateway is not None else ""
+        return f"to {self.interface.name}{via}"
+
     def __str__(self) -> str:
         via = f" via {dotted(self.gateway)}" if self.gateway is not None else ""
         kind = "" if self.kind is Kind.UNICAST else f"{self.kind.value} "

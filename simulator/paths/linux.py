@@ -169,6 +169,8 @@ class LinuxPath:
         found = self._arrival(packet, route)
         if isinstance(found, Reason):
             return self._drop(packet, found)
+        if self._tracer.listening:
+            self._tracer.record(Kind.ROUTED, packet, detail=found.leads_to)
         if found.kind is RouteKind.UNICAST:
             return self._forward(packet, found)
         return self._deliver(packet)

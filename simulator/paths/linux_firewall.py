@@ -56,8 +56,14 @@ class LinuxFirewall:
 
     def _take_effect(self, packet: Packet, verdict: Verdict) -> None:
         self._node.messages.extend(verdict.log)
-        packet.mark = verdict.mark
+        changes = []
+        if verdict.mark != packet.mark:
+            changes.append(f"mark {packet.mark:#x} -> {verdict.mark:#x}")
+            packet.mark = verdict.mark
         if verdict.tos != packet.tos:
+            changes.append(f"tos {packet.tos:#04x} -> {verdict.tos:#04x}")
             packet.set_tos(verdict.tos)
             if verdict.action not in (Action.DENY, Action.REJECT):
                 packet.fix_checksum()
+        if changes and self._node.tracer.listening:
+            self._node.tracer.record(Kind.CHANGED, packet, detail=", ".join(changes))

@@ -212,7 +212,7 @@ class TestCables:
         with left.trace() as trace:
             left.send(ping("10.0.0.1", "10.0.0.2"))
         kinds = [event.kind.value for event in trace]
-        assert kinds == ["originated", "firewall", "transmitted", "received", "firewall", "delivered"]
+        assert kinds == ["originated", "firewall", "transmitted", "received", "firewall", "routed", "delivered"]
 
     def test_an_error_at_the_far_end_does_not_jam_the_cables(self) -> None:
         cables = Cables()

@@ -24,6 +24,7 @@ def test_a_journey() -> None:
     assert told == [
         (1, 0.0, "received", "eth0", None, None),
         (1, 0.0, "firewall", "eth0", "input", "ACCEPT"),
+        (1, 0.0, "routed", "eth0", None, None),
         (1, 0.0, "firewall", "eth1", "forward", "DIVERT"),
         (1, 0.0, "diverted", "eth1", None, None),
         (2, 1.5, "injected", "eth0", None, None),
@@ -38,7 +39,7 @@ def test_a_journey() -> None:
         "output:policy",
     ]
     assert trace.events[-1].octets == forwarded(GOOD)
-    assert len(trace) == 8
+    assert len(trace) == 9
 
 
 def test_text() -> None:
@@ -51,14 +52,24 @@ def test_text() -> None:
     assert [line.split()[1:4] for line in lines] == [
         ["#1", "received", "eth0"],
         ["#1", "input", "eth0"],
+        ["#1", "routed", "eth0"],
         ["#1", "forward", "eth1"],
         ["#1", "dropped", "eth1"],
         ["#2", "received", "eth0"],
         ["#2", "input", "eth0"],
         ["#2", "dropped", "eth0"],
     ]
-    assert "DIVERT 1234 (forward:1)" in lines[2]
-    assert f"NO_LISTENER: {Reason.NO_LISTENER.value}" in lines[3]
+    assert lines[2].endswith("to eth1")
+    assert "DIVERT 1234 (forward:1)" in lines[3]
+    assert f"NO_LISTENER: {Reason.NO_LISTENER.value}" in lines[4]
+
+
+def test_changes_are_told_before_and_after() -> None:
+    world = World("linux-2.2", "-A input -m 7 -t 0x01 0x10")
+    with world.router.trace() as trace:
+        world.eth0.receive(GOOD)
+    [change] = [event for event in trace if event.kind is Kind.CHANGED]
+    assert change.detail == "mark 0x0 -> 0x7, tos 0x00 -> 0x10"
 
 
 def test_json() -> None:
@@ -84,10 +95,12 @@ def test_fragments_and_what_they_become() -> None:
         for piece in pieces(ping(LEFT, ROUTER, data=bytes(80)), 68):
             world.eth0.receive(piece)
     kinds = [(event.packet, event.kind) for event in trace if event.kind is not Kind.FIREWALL]
-    assert kinds[:9] == [
+    assert kinds[:11] == [
         (1, Kind.RECEIVED),
+        (1, Kind.ROUTED),
         (1, Kind.HELD),
         (2, Kind.RECEIVED),
+        (2, Kind.ROUTED),
         (3, Kind.GENERATED),
         (1, Kind.MERGED),
         (2, Kind.MERGED),
