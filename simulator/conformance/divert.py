@@ -14,6 +14,7 @@ import errno
 import shlex
 import socket
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from rules.addresses import dotted
@@ -21,7 +22,7 @@ from rules.fields import ICMP
 from simulator.interfaces import Interface
 from simulator.packet import Packet
 from simulator.paths.bsd import BsdPath
-from simulator.profiles import PROFILES
+from simulator.profiles import PROFILES, BsdProfile
 from simulator.router import PF_DIVERT, Router
 from simulator.sockets.address import BSD_LAYOUT, Address
 from simulator.sockets.base import QueueSocket
@@ -55,11 +56,21 @@ _OPTIONS = {
 
 _OPTION_ROOM = 64
 _FLAGS = frozenset({socket.SO_REUSEADDR, socket.SO_REUSEPORT, socket.SO_DONTROUTE, socket.SO_BROADCAST})
-_SWITCHES = {
-    "net.inet.ip.forwarding": "forwarding",
-    "net.inet.ip.redirect": "redirects",
+_SWITCHES: dict[str, tuple[str, type]] = {
+    "net.inet.ip.forwarding": ("forwarding", bool),
+    "net.inet.ip.redirect": ("redirects", bool),
+    "net.inet.ip.ttl": ("icmp_ttl", int),
+    "net.inet.icmp.quotelen": ("quoted", int),
+    "net.inet.ip.rfc6864": ("identifies_only_fragmentable", bool),
 }
 """Kernel variables and the switches that say the same."""
+
+_LIMITS = {
+    "net.inet.ip.maxfragsperpacket": "fragments_per_packet",
+    "net.inet.ip.maxfragpackets": "packets",
+    "net.inet.ip.maxfrags": "fragments",
+}
+"""Those that are limits of reassembly."""
 
 _NAMES = {errno.EOPNOTSUPP: "EOPNOTSUPP", errno.EAGAIN: "EAGAIN"}
 """Numbers that have two names here."""
@@ -115,10 +126,8 @@ class _Host:
     def __init__(self, case: Mapping[str, Any]) -> None:
         config = case["config"]
         name = case["profile"]
-        switches: dict[str, Any] = {
-            _SWITCHES[key]: bool(int(value)) for key, value in config["sysctl"].items() if key in _SWITCHES
-        }
         profile = name if name in PROFILES else name.partition(".")[0]
+        switches = _switches(profile, config["sysctl"])
         self.silent = profile in _SILENT
         self.router = Router(
             profile,
@@ -355,6 +364,20 @@ class _Host:
 
 
 _WITH_EVENTS = frozenset({"rx", "tx", "udp", "send", "time", "link"})
+
+
+def _switches(profile: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+    """What the kernel variables of a case mean for the profile's switches; others than these change nothing here."""
+    switches: dict[str, Any] = {}
+    for key, value in variables.items():
+        if key in _SWITCHES:
+            switch, kind = _SWITCHES[key]
+            switches[switch] = kind(int(value))
+    limits: dict[str, Any] = {_LIMITS[key]: int(value) for key, value in variables.items() if key in _LIMITS}
+    base = PROFILES[profile]
+    if limits and isinstance(base, BsdProfile):
+        switches["reassembly"] = replace(base.reassembly, **limits)
+    return switches
 
 
 def _raise(number: int) -> None:
