@@ -15,7 +15,7 @@ _FILES = ("services", "protocols", "networks", "hosts")
 
 
 def machine_names(folder: str = "/etc") -> Names:
-    """Names from ``services``, ``protocols``, ``networks`` and ``hosts`` in a folder; a missing file counts as empty."""
+    """Names from ``services``, ``protocols``, ``networks`` and ``hosts`` in a folder; a missing one is empty."""
     texts = {}
     for name in _FILES:
         path = Path(folder, name)

@@ -42,6 +42,7 @@ class Kind(Enum):
     UNICAST = "unicast"
     LOCAL = "local"
     BROADCAST = "broadcast"
+    MULTICAST = "multicast"
     REJECT = "reject"
     BLACKHOLE = "blackhole"
 

@@ -49,7 +49,7 @@ from simulator.paths.linux_routing import LinuxRouting
 from simulator.paths.redirects import Redirects
 from simulator.profiles import LinuxProfile
 from simulator.routing import Kind as RouteKind
-from simulator.routing import Route, is_multicast
+from simulator.routing import Route
 from simulator.sockets.divert import DivertPorts
 from simulator.sockets.udp import UdpPorts
 from simulator.trace import Kind
@@ -92,6 +92,7 @@ class LinuxPath:
         self._received_route = routing.for_received
         self.output_route = routing.for_sent
         self._consult = LinuxFirewall(node, profile, ports.listeners).consult
+        self._enter = self._defragment_first if profile.always_defragment else self._input_chain
         self._after_input: dict[Action, Callable[[Packet, Verdict, Route | None], int]] = {
             Action.DENY: self._denied,
             Action.REJECT: self._input_rejected,
@@ -121,9 +122,9 @@ class LinuxPath:
             packet.trim()
         return self._enter(packet, route)
 
-    def _enter(self, packet: Packet, route: Route | None = None) -> int:
-        """A datagram whose header is good."""
-        if self.profile.always_defragment and packet.fragment & _FRAGMENT_BITS:
+    def _defragment_first(self, packet: Packet, route: Route | None = None) -> int:
+        """Always-defragment: reassembly before the input chain (R1)."""
+        if packet.fragment & _FRAGMENT_BITS:
             whole = self._reassemble(packet)
             if whole is None:
                 return 0
@@ -318,7 +319,7 @@ class LinuxPath:
         return self._transmit(packet, route)
 
     def _transmit(self, packet: Packet, route: Route) -> int:
-        if route.kind is RouteKind.UNICAST and not is_multicast(packet.destination):
+        if route.kind is RouteKind.UNICAST:
             return self.node.transmit(packet, route.interface, route.gateway)
         return self._send_special(packet, route)
 
@@ -352,7 +353,7 @@ class LinuxPath:
             packet.received_on = interface
             packet.leaving_by = None
             return self.receive(packet, route)
-        to_group = is_multicast(packet.destination)
+        to_group = route.kind is RouteKind.MULTICAST
         if to_group and packet.ttl == 0:
             result = self._drop(packet, Reason.TTL_EXCEEDED)
         else:

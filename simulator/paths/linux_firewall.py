@@ -22,7 +22,8 @@ class LinuxFirewall:
     """The chains as the packet path meets them."""
 
     def __init__(self, node: Node, profile: LinuxProfile, listeners: Container[int]) -> None:
-        self._node = node
+        self._tracer = node.tracer
+        self._messages = node.messages
         self._switches = profile.rules
         self._listeners = listeners
         unheard_goes = profile.pass_through_goes if profile.pass_through else None
@@ -43,8 +44,8 @@ class LinuxFirewall:
             self._take_effect(packet, verdict)
         if self._accepts_unheard and verdict.action is Action.DIVERT and verdict.port not in self._listeners:
             verdict = replace(verdict, action=Action.ACCEPT, port=None)
-        if self._node.tracer.listening:
-            self._node.tracer.record(
+        if self._tracer.listening:
+            self._tracer.record(
                 Kind.FIREWALL,
                 packet,
                 hook=chain.name,
@@ -55,7 +56,7 @@ class LinuxFirewall:
         return verdict
 
     def _take_effect(self, packet: Packet, verdict: Verdict) -> None:
-        self._node.messages.extend(verdict.log)
+        self._messages.extend(verdict.log)
         changes = []
         if verdict.mark != packet.mark:
             changes.append(f"mark {packet.mark:#x} -> {verdict.mark:#x}")
@@ -65,5 +66,5 @@ class LinuxFirewall:
             packet.set_tos(verdict.tos)
             if verdict.action not in (Action.DENY, Action.REJECT):
                 packet.fix_checksum()
-        if changes and self._node.tracer.listening:
-            self._node.tracer.record(Kind.CHANGED, packet, detail=", ".join(changes))
+        if changes and self._tracer.listening:
+            self._tracer.record(Kind.CHANGED, packet, detail=", ".join(changes))

@@ -81,17 +81,19 @@ class LinuxRouting:
         """Datagrams to many go where their source address belongs; all others by the table (ip_route_output)."""
         if not destination:
             return Route(0, 32, self._node.loopback, kind=RouteKind.LOCAL)  # O8
-        to_all = destination == _LIMITED_BROADCAST
-        if is_multicast(destination) or to_all:
+        to_many = RouteKind.MULTICAST if is_multicast(destination) else None
+        if destination == _LIMITED_BROADCAST:
+            to_many = RouteKind.BROADCAST
+        if to_many is not None:
             home = self._node.own.get(source)
             if home is not None and home.up:
-                return Route(destination, 32, home, kind=RouteKind.BROADCAST if to_all else RouteKind.UNICAST)
+                return Route(destination, 32, home, kind=to_many)
         route = self._node.routes.lookup(destination)
         if route is None or route.kind in (RouteKind.REJECT, RouteKind.BLACKHOLE):
             return None
         if route.kind is RouteKind.LOCAL:
             return Route(destination, 32, self._node.loopback, kind=RouteKind.LOCAL)
-        return Route(destination, 32, route.interface, kind=RouteKind.BROADCAST) if to_all else route
+        return route if to_many is None else Route(destination, 32, route.interface, kind=to_many)
 
 
 def _is_limited_broadcast(source: int, destination: int) -> bool:

@@ -122,7 +122,8 @@ class QueueSocket:
     def _next(self, flags: int) -> tuple[bytes, Any]:
         if flags & _UNKNOWN_FLAGS:
             fail(errno.EOPNOTSUPP, f"flags {flags:#x}")
-        self._check_open()
+        if self.closed:
+            fail(errno.EBADF)
         while True:
             if not self._queue:
                 self._wait(dont_wait=bool(flags & _DONTWAIT))
@@ -161,13 +162,12 @@ class QueueSocket:
 
     def sendto(self, data: Any, *arguments: Any) -> int:
         """``sendto(data, address)`` or ``sendto(data, flags, address)``: octets written."""
-        match arguments:
-            case (address,):
-                flags = 0
-            case (int(flags), address):
-                pass
-            case _:
-                raise TypeError(f"sendto() takes 2 or 3 arguments ({len(arguments) + 1} given)")
+        if len(arguments) == 1:
+            flags, address = 0, arguments[0]
+        elif len(arguments) == 2 and isinstance(arguments[0], int):
+            flags, address = arguments
+        else:
+            raise TypeError(f"sendto() takes (data, address) or (data, flags, address), not {len(arguments)} more")
         return self._send(data, flags, address)
 
     def send(self, data: Any, flags: int = 0) -> int:
@@ -183,8 +183,10 @@ class QueueSocket:
         return self._send(b"".join([bytes(memoryview(buffer)) for buffer in buffers]), flags, address)
 
     def _send(self, buffer: Any, flags: int, address: Any) -> int:
-        data = bytes(memoryview(buffer))  # no number and no list of numbers: octets
-        self._check_open()
+        # No number and no list of numbers: octets.
+        data: bytes = buffer if buffer.__class__ is bytes else bytes(memoryview(buffer))
+        if self.closed:
+            fail(errno.EBADF)
         if flags & _OOB:
             fail(errno.EOPNOTSUPP, f"flags {flags:#x}")
         limit = self.send_limit if self.buffer.limits_writes else MAXIMUM_LENGTH
