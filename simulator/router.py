@@ -96,7 +96,7 @@ class Router:
         self._divert_ports = DivertPorts(ephemeral=range(1024, 65536), newest_receives=True)
         self.path = path = LinuxPath(self.node, profile, self.tables, self._divert_ports, self._udp_ports, masquerade)
         writing = LinuxWriting(self.node, profile, path.inject_inbound, path.inject_outbound)
-        self._divert_parts(writing.write, LINUX_LAYOUT, LinuxBuffer, Customs())
+        self._divert_parts(writing.write, LINUX_LAYOUT, LinuxBuffer, Customs(multicast_from=self.node.own.__contains__))
         self._raw_socket = partial(
             RawSocket,
             sockets=path.host.raw,

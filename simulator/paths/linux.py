@@ -49,7 +49,7 @@ from simulator.paths.linux_routing import LinuxRouting
 from simulator.paths.redirects import Redirects
 from simulator.profiles import LinuxProfile
 from simulator.routing import Kind as RouteKind
-from simulator.routing import Route
+from simulator.routing import Route, is_multicast
 from simulator.sockets.divert import DivertPorts
 from simulator.sockets.udp import UdpPorts
 from simulator.trace import Kind
@@ -476,11 +476,12 @@ class LinuxPath:
             self._deliver(packet)
         return 0
 
-    def inject_outbound(self, packet: Packet) -> int:
+    def inject_outbound(self, packet: Packet, multicast_source: int = 0) -> int:
         """Routed by its destination, whatever its source, to the output chain (D12, T2); not fragmented (D9), unless
-        the router always defragments (D8)."""
+        the router always defragments (D8).  Multicast goes out by the interface of ``multicast_source`` (D19)."""
         packet.diverted = True
-        route = self.output_route(packet.destination, packet.source)
+        source = multicast_source if multicast_source and is_multicast(packet.destination) else packet.source
+        route = self.output_route(packet.destination, source)
         if route is None:
             self._drop(packet, Reason.NO_ROUTE)
             return errno.ENETUNREACH

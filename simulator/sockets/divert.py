@@ -19,6 +19,8 @@ from simulator.sockets.base import Buffer, QueueSocket, fail
 __all__ = ["Customs", "DivertPorts", "DivertSocket"]
 
 _RESERVED = 1024
+_MREQN = 12
+"""Octets of a ``struct ip_mreqn``: group, address, interface index."""
 _MULTICAST_OPTIONS = frozenset(
     {
         socket.IP_MULTICAST_IF,
@@ -45,6 +47,8 @@ class Customs:
     """What SO_RCVBUF and SO_SNDBUF may say at most, octets; 0: anything goes."""
     shutdown_errno: int = errno.ENOTCONN
     """What shutdown fails with; 0: it works."""
+    multicast_from: Callable[[int], bool] | None = None
+    """IP_MULTICAST_IF can be set, to an address for which this holds (linux.md D19, T4); None: it cannot."""
     reserved_ports: bool = False
     """Ports below 1024 need privilege at bind (bsd.md B-5)."""
 
@@ -131,6 +135,8 @@ class DivertSocket(QueueSocket):
         self._privileged = privileged
         self._shut_reading = False
         self._shut_writing = False
+        self.multicast_source = 0
+        """IP_MULTICAST_IF: the address of the interface by which multicast goes out; 0: by the routes (linux.md D19)."""
         self.ip_options = b""
         """IP_OPTIONS: put into what is sent as outgoing (bsd.md W-12)."""
 
@@ -209,6 +215,10 @@ class DivertSocket(QueueSocket):
         return not self._shut_reading and super().enqueue(octets, address)
 
     def setsockopt(self, level: int, name: int, value: int | bytes) -> None:
+        if (level, name) == (socket.IPPROTO_IP, socket.IP_MULTICAST_IF) and self._customs.multicast_from is not None:
+            self._check_open()
+            self._set_multicast_source(value, self._customs.multicast_from)
+            return
         if (level, name) != (socket.IPPROTO_IP, socket.IP_OPTIONS):
             super().setsockopt(level, name, value)
             return
@@ -218,6 +228,16 @@ class DivertSocket(QueueSocket):
         if len(options) > 40 or len(options) & 3:
             fail(errno.EINVAL, f"{len(options)} octets of IP options")
         self.ip_options = options
+
+    def _set_multicast_source(self, value: int | bytes, is_local: Callable[[int], bool]) -> None:
+        """An ``in_addr``, or the address in an ``ip_mreqn``; 0.0.0.0 takes it back (linux.md T4)."""
+        octets = value.to_bytes(4, "little") if isinstance(value, int) else bytes(value)
+        if len(octets) < 4:
+            fail(errno.EINVAL, f"an address has 4 octets, not {len(octets)}")
+        address = int.from_bytes(octets[4:8] if len(octets) >= _MREQN else octets[:4], "big")
+        if address and not is_local(address):
+            fail(errno.EADDRNOTAVAIL, dotted(address))
+        self.multicast_source = address
 
     def getsockopt(self, level: int, name: int, buflen: int = 0) -> int | bytes:
         """IP_OPTIONS come with the four octets of the first hop of a source route, which is not there (0.0.0.0)."""

@@ -28,7 +28,7 @@ class LinuxWriting:
         node: Node,
         profile: LinuxProfile,
         inbound: Callable[[Packet, str], int],
-        outbound: Callable[[Packet], int],
+        outbound: Callable[[Packet, int], int],
     ) -> None:
         self._node = node
         self._profile = profile
@@ -53,7 +53,7 @@ class LinuxWriting:
             way = "outgoing" if interface is None else f"as received on {interface.name}"
             self._node.tracer.record(Kind.INJECTED, packet, port=sock.port, detail=f"{way}:")
         if interface is None or destination is None:
-            return self._outbound(packet)
+            return self._outbound(packet, sock.multicast_source)
         return self._inbound(packet, destination.name)
 
     def _packet(self, data: bytes, interface: Interface | None) -> Packet:

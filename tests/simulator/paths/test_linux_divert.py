@@ -322,3 +322,33 @@ class TestDivert:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 100)
         assert world.router.send(udp("10.0.0.1", RIGHT, data=bytes(200))) == 0
         assert world.dropped == {Reason.SOCKET_FULL: 1}
+
+    def test_d19_multicast_goes_out_where_the_program_says(self) -> None:
+        """Without IP_MULTICAST_IF a foreign source goes by the routes; with it, by that address's interface."""
+        world = World()
+        sock = world.divert()
+        datagram = udp("203.0.113.5", "224.1.2.3")
+        sock.sendto(datagram, ANYWHERE)
+        assert (len(world.eth0.sent), len(world.eth1.sent)) == (0, 1)
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(ROUTER))
+        sock.sendto(datagram, ANYWHERE)
+        assert (len(world.eth0.sent), len(world.eth1.sent)) == (1, 1)
+        sock.sendto(udp("203.0.113.5", RIGHT), ANYWHERE)
+        assert len(world.eth1.sent) == 2, "other destinations are routed as ever"
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, bytes(4))
+        sock.sendto(datagram, ANYWHERE)
+        assert len(world.eth1.sent) == 3
+
+    @pytest.mark.parametrize(
+        ("value", "number"),
+        [
+            (socket.inet_aton("203.0.113.5"), errno.EADDRNOTAVAIL),
+            (bytes(3), errno.EINVAL),
+            (bytes(4) + socket.inet_aton("203.0.113.5") + bytes(4), errno.EADDRNOTAVAIL),
+        ],
+    )
+    def test_t4_the_address_must_be_this_hosts(self, value: bytes, number: int) -> None:
+        world = World()
+        with pytest.raises(OSError) as caught:
+            world.divert().setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, value)
+        assert caught.value.errno == number
