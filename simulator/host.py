@@ -11,8 +11,9 @@ from collections.abc import Callable
 
 from rules.addresses import dotted
 from rules.fields import ICMP, TCP, UDP
-from simulator.icmp_errors import PORT_UNREACHABLE, PROTOCOL_UNREACHABLE, Reports, Send
+from simulator.icmp_errors import PORT_UNREACHABLE, PROTOCOL_UNREACHABLE, Reports
 from simulator.node import Node
+from simulator.outgoing import Outgoing, Send
 from simulator.packet import Packet
 from simulator.routing import Kind, is_multicast
 from simulator.sockets.raw import RawSockets
@@ -62,14 +63,9 @@ class Host:
         """RFC 792: echo is answered; everything else is for whoever listens."""
         if len(message) < 8 or message[0] != icmp.ECHO_REQUEST or not checksum.verify(message):
             return
-        self._send(
-            ICMP,
-            packet.source,
-            icmp.reply_to(message),
-            source=self._answers_to(packet),
-            ttl=self._node.profile.icmp_ttl,
-            tos=packet.tos,
-        )
+        ttl = self._node.profile.icmp_ttl
+        reply = icmp.reply_to(message)
+        self._send(Outgoing(ICMP, packet.source, reply, ttl, source=self._answers_to(packet), tos=packet.tos))
 
     def _udp(self, packet: Packet, segment: bytes) -> None:
         """RFC 768; a port that nobody has is unreachable."""
@@ -103,7 +99,8 @@ class Host:
             return
         if not header.flags & tcp.RST:
             answer = tcp.reset_for(header, len(data)).emit(b"", source=packet.destination, destination=packet.source)
-            self._send(TCP, packet.source, answer, source=packet.destination, ttl=self._node.profile.default_ttl)
+            ttl = self._node.profile.default_ttl
+            self._send(Outgoing(TCP, packet.source, answer, ttl, source=packet.destination))
 
     def _is_for_many(self, destination: int) -> bool:
         route = self._node.routes.lookup(destination)
@@ -119,4 +116,5 @@ class Host:
         segment = udp.Header(source_port=source_port, destination_port=destination_port).emit(
             data, source=source, destination=destination
         )
-        return self._send(UDP, destination, segment, source=source, ttl=node.profile.default_ttl, by_program=True)
+        ttl = node.profile.default_ttl
+        return self._send(Outgoing(UDP, destination, segment, ttl, source=source, by_program=True))

@@ -17,7 +17,6 @@ done with (W-18).
 from __future__ import annotations
 
 import errno
-from typing import Any
 
 from rules.addresses import mask_of
 from rules.fields import DONT_FRAGMENT, ICMP
@@ -27,6 +26,7 @@ from simulator.icmp_errors import FRAGMENTATION_NEEDED, HOST_UNREACHABLE, REDIRE
 from simulator.interfaces import Interface
 from simulator.ledger import Reason
 from simulator.node import Node
+from simulator.outgoing import Outgoing
 from simulator.packet import MINIMUM_HEADER, Packet
 from simulator.paths import bsd_options
 from simulator.paths.bsd_counters import IpCounters, statistics
@@ -331,10 +331,10 @@ class BsdPath:
             self._drain()
         return result
 
-    def send(self, protocol: int, destination: int, payload: bytes, **details: Any) -> int:
-        """A datagram of this host's own protocols, as :meth:`simulator.paths.bsd_output.Output.send` takes it."""
-        result = self._output.send(protocol, destination, payload, **details)
-        if self._queue and details.get("by_program"):
+    def send(self, datagram: Outgoing) -> int:
+        """A datagram of this host's own protocols."""
+        result = self._output.send(datagram)
+        if self._queue and datagram.by_program:
             self._drain()
         return result
 

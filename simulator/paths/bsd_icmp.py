@@ -6,19 +6,18 @@ an answer comes from, which options it takes along.
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from rules.fields import ICMP, MORE_FRAGMENTS, TCP
 from simulator.icmp_errors import Error
 from simulator.interfaces import Interface
 from simulator.node import Node
+from simulator.outgoing import Outgoing, Send
 from simulator.packet import MINIMUM_HEADER, Packet
 from simulator.paths.bsd_options import reflected
 from simulator.profiles import BsdProfile
 from simulator.routing import is_class_e, is_multicast
 from simulator.wire import checksum, icmp
 
-__all__ = ["BsdIcmp", "Send"]
+__all__ = ["BsdIcmp"]
 
 _DONT_FRAGMENT_OR_MORE = 0x6000
 _REDIRECT = 5
@@ -28,23 +27,6 @@ _QUERIES = frozenset({0, 8, 9, 10, 13, 14, 15, 16, 17, 18})
 _TIMESTAMP, _TIMESTAMP_REPLY = 13, 14
 _TIMESTAMP_OCTETS = 20
 _DAY = 86_400_000
-
-
-class Send(Protocol):
-    """The path's way out for this host's own datagrams."""
-
-    def __call__(
-        self,
-        protocol: int,
-        destination: int,
-        payload: bytes,
-        *,
-        source: int = 0,
-        ttl: int,
-        tos: int = 0,
-        options: bytes = b"",
-        flags: int = 0,
-    ) -> int: ...
 
 
 class BsdIcmp:
@@ -98,7 +80,7 @@ class BsdIcmp:
         if not own:
             return False
         ttl = self._node.profile.icmp_ttl
-        self._send(ICMP, source, message, source=own, ttl=ttl, tos=tos, options=options, flags=flags)
+        self._send(Outgoing(ICMP, source, message, ttl, source=own, tos=tos, options=options, flags=flags))
         return True
 
     def _answering_address(self, packet: Packet) -> int:

@@ -19,14 +19,14 @@ from simulator.fragments import fragment
 from simulator.interfaces import Interface
 from simulator.ledger import Ledger, Reason
 from simulator.node import Node
-from simulator.packet import MINIMUM_HEADER, Packet
+from simulator.outgoing import Outgoing
+from simulator.packet import Packet
 from simulator.paths.bsd_counters import IpCounters
 from simulator.paths.bsd_divert import Direction
 from simulator.profiles import BsdProfile
 from simulator.routing import Kind as RouteKind
 from simulator.routing import Route, is_loopback, is_multicast
 from simulator.trace import Kind
-from simulator.wire import ipv4
 
 __all__ = ["LIMITED_BROADCAST", "Output"]
 
@@ -62,54 +62,25 @@ class Output:
             return 0
         return self.node.identification()
 
-    def send(
-        self,
-        protocol: int,
-        destination: int,
-        payload: bytes,
-        *,
-        source: int = 0,
-        ttl: int,
-        tos: int = 0,
-        options: bytes = b"",
-        flags: int = 0,
-        by_program: bool = False,
-        skip_firewall: bool = False,
-    ) -> int:
-        """A datagram that this host's own protocols make (:class:`simulator.icmp_errors.Send`).
-
-        ``flags`` of the fragment field; ``skip_firewall``: it meets no out pass (H-9).
-        """
-        if by_program and not source and self._lookup(destination) is None and not is_multicast(destination):
+    def send(self, datagram: Outgoing, *, skip_firewall: bool = False) -> int:
+        """A datagram that this host's own protocols make.  ``skip_firewall``: it meets no out pass (H-9)."""
+        destination = datagram.destination
+        sourceless = datagram.by_program and not datagram.source
+        if sourceless and self._lookup(destination) is None and not is_multicast(destination):
             return errno.ENETUNREACH  # no source address to be had (in_pcbladdr)
-        if len(payload) + MINIMUM_HEADER + len(options) > ipv4.MAXIMUM_LENGTH:
+        if datagram.too_long:
             return errno.EMSGSIZE
-        header = ipv4.Header(
-            source=source,
-            destination=destination,
-            protocol=protocol,
-            ttl=ttl,
-            tos=tos,
-            options=options,
-            fragment=flags,
-            identification=self.identification(flags),
-        )
-        packet = Packet(header.emit(payload))
+        identification = self.identification(datagram.flags)
+        packet = datagram.build(self.node, source=datagram.source, identification=identification)
         packet.clear_checksum()
-        if by_program:
-            self._ledger.originated += 1
-        else:
-            self._ledger.generated += 1
-        if self._tracer.listening:
-            self._tracer.record(Kind.ORIGINATED if by_program else Kind.GENERATED, packet)
         self.counters.localout += 1
-        return self.output(packet, skip_firewall=skip_firewall, allow_broadcast=by_program)
+        return self.output(packet, skip_firewall=skip_firewall, allow_broadcast=datagram.by_program)
 
     def send_reset(self, source: int, destination: int, segment: bytes) -> None:
         """A TCP reset of ipfw's own, which no pass looks at (H-9)."""
         profile = self.profile
         ttl, tos = profile.default_ttl, profile.reset_tos
-        self.send(TCP, destination, segment, source=source, ttl=ttl, tos=tos, skip_firewall=True)
+        self.send(Outgoing(TCP, destination, segment, ttl, source=source, tos=tos), skip_firewall=True)
 
     def output(
         self,

@@ -41,6 +41,7 @@ from simulator.ledger import Reason
 from simulator.masquerade import Masquerade
 from simulator.node import Node
 from simulator.options import LinuxOptions
+from simulator.outgoing import Outgoing
 from simulator.packet import MINIMUM_HEADER, Packet
 from simulator.paths.linux_divert import Diverting
 from simulator.paths.linux_firewall import LinuxFirewall
@@ -53,7 +54,6 @@ from simulator.routing import Route, is_multicast
 from simulator.sockets.divert import DivertPorts
 from simulator.sockets.udp import UdpPorts
 from simulator.trace import Kind
-from simulator.wire import ipv4
 
 __all__ = ["LinuxPath"]
 
@@ -391,43 +391,25 @@ class LinuxPath:
         packet.fix_checksum()
         return self._send_local(packet, route)
 
-    def send(
-        self,
-        protocol: int,
-        destination: int,
-        payload: bytes,
-        *,
-        source: int = 0,
-        ttl: int,
-        tos: int = 0,
-        by_program: bool = False,
-    ) -> int:
-        """A datagram that this host's own protocols make (:class:`simulator.icmp_errors.Send`)."""
-        if not destination:
-            destination = _THIS_HOST  # O8
-        route = self.output_route(destination, source)
+    def send(self, datagram: Outgoing) -> int:
+        """A datagram that this host's own protocols make."""
+        if not datagram.destination:
+            datagram = datagram._replace(destination=_THIS_HOST)  # O8
+        route = self.output_route(datagram.destination, datagram.source)
         if route is None:
             return errno.ENETUNREACH
-        if len(payload) + 20 > ipv4.MAXIMUM_LENGTH:
+        if datagram.too_long:
             return errno.EMSGSIZE
-        header = ipv4.Header(
-            source=source or self.node.source_towards(destination),
-            destination=destination,
-            protocol=protocol,
-            ttl=ttl,
-            tos=tos,
+        over_tcp = datagram.protocol == TCP
+        if over_tcp:
+            datagram = datagram._replace(flags=DONT_FRAGMENT)
+        packet = datagram.build(
+            self.node,
+            source=datagram.source or self.node.source_towards(datagram.destination),
             identification=self.node.identification(),
-            fragment=DONT_FRAGMENT if protocol == TCP else 0,
+            interface=route.interface.name,
         )
-        packet = Packet(header.emit(payload))
-        if by_program:
-            self._ledger.originated += 1
-        else:
-            self._ledger.generated += 1
-        if self._tracer.listening:
-            kind = Kind.ORIGINATED if by_program else Kind.GENERATED
-            self._tracer.record(kind, packet, interface=route.interface.name)
-        if protocol == TCP:
+        if over_tcp:
             packet.clear_checksum()  # until after the firewall (T1)
             return self._output_chain(packet, route, LOCAL_TCP)
         return self._send_local(packet, route)
