@@ -136,7 +136,7 @@ class DivertSocket(QueueSocket):
         self._shut_reading = False
         self._shut_writing = False
         self.multicast_source = 0
-        """IP_MULTICAST_IF: the interface by which multicast goes out, by its address; 0: by the routes (linux.md D19)."""
+        """IP_MULTICAST_IF: an address of the interface for outgoing multicast; 0: by the routes (linux.md D19)."""
         self.ip_options = b""
         """IP_OPTIONS: put into what is sent as outgoing (bsd.md W-12)."""
 

@@ -8,6 +8,7 @@ from struct import Struct
 from simulator.wire.checksum import Octets, transport_checksum, verify_transport
 from simulator.wire.limits import check_limits
 from simulator.wire.options import build_options, check_options, options
+from simulator.wire.ports import PortsView
 
 __all__ = [
     "ACK",
@@ -35,23 +36,15 @@ _FIXED = Struct(">HHIIHHHH")
 _FLAG_NAMES = "FSRPAUEW"
 
 
-class View:
+class View(PortsView):
     """The TCP fields of a datagram's payload as they stand.  Needs the twenty fixed octets, checks nothing else."""
 
-    __slots__ = ("octets",)
+    __slots__ = ()
 
     def __init__(self, octets: Octets) -> None:
         if len(octets) < 20:
             raise ValueError(f"{len(octets)} octets are too few for a TCP header")
         self.octets = octets
-
-    @property
-    def source_port(self) -> int:
-        return self.octets[0] << 8 | self.octets[1]
-
-    @property
-    def destination_port(self) -> int:
-        return self.octets[2] << 8 | self.octets[3]
 
     @property
     def sequence(self) -> int:

@@ -7,6 +7,7 @@ from struct import Struct
 
 from simulator.wire.checksum import Octets, transport_checksum, verify_transport
 from simulator.wire.limits import check_limits
+from simulator.wire.ports import PortsView
 
 __all__ = ["PROTOCOL", "Header", "View", "parse"]
 
@@ -15,23 +16,15 @@ PROTOCOL = 17
 _FIXED = Struct(">HHHH")
 
 
-class View:
+class View(PortsView):
     """The UDP fields of a datagram's payload as they stand.  Needs eight octets, checks nothing else."""
 
-    __slots__ = ("octets",)
+    __slots__ = ()
 
     def __init__(self, octets: Octets) -> None:
         if len(octets) < 8:
             raise ValueError(f"{len(octets)} octets are too few for a UDP header")
         self.octets = octets
-
-    @property
-    def source_port(self) -> int:
-        return self.octets[0] << 8 | self.octets[1]
-
-    @property
-    def destination_port(self) -> int:
-        return self.octets[2] << 8 | self.octets[3]
 
     @property
     def length(self) -> int:

@@ -2,35 +2,20 @@
 
 from __future__ import annotations
 
-import gzip
-import json
-import os
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import pytest
+from recorded import cases
 
 from simulator.conformance.ipfw import replay_commands, replay_verdicts
 
-CORPUS = Path(os.environ.get("DIVERTSIM_CORPUS") or Path(__file__).parents[2].parent / "shared" / "corpus")
 GIVEN = {"hook", "interface", "received_on", "octets", "reinjected", "start_after", "advance", "link", "tags"}
 """Keys of a packet that are input; all others are answers."""
-
-
-def recorded(name: str) -> Iterator[dict[str, Any]]:
-    path = CORPUS / name
-    if not path.exists():
-        pytest.skip(f"no recorded answers at {path}; DIVERTSIM_CORPUS names the folder")
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        for line in lines:
-            yield json.loads(line)
 
 
 def test_verdicts() -> None:
     """Every answer about each packet, and the list and its counters at the end."""
     packets = 0
-    for case in recorded("ipfw-verdicts.jsonl.gz"):
+    for case in cases("ipfw-verdicts.jsonl.gz"):
         theirs = {
             "packets": [{key: packet[key] for key in packet.keys() - GIVEN} for packet in case["packets"]],
             "counters": case["counters"],
@@ -44,7 +29,7 @@ def test_verdicts() -> None:
 def test_commands() -> None:
     """Each command's standard output, standard error and exit status; each packet's verdict in between."""
     steps = 0
-    for case in recorded("ipfw-commands.jsonl.gz"):
+    for case in cases("ipfw-commands.jsonl.gz"):
         ours = replay_commands(case)["steps"]
         theirs = [_answers(step) for step in case["steps"]]
         assert ours == theirs, case["name"]

@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
-import gzip
-import json
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
+from recorded import cases
 
 from simulator.conformance.reassembly import canonical, replay
 from simulator.fragments import BSD, FREEBSD_5, FREEBSD_13, BsdPolicy, BsdReassembly, fragment
 
-CORPUS = Path(os.environ.get("DIVERTSIM_CORPUS") or Path(__file__).parents[2].parent / "shared" / "corpus")
 DIVERT = {"divert-freebsd.jsonl.gz": FREEBSD_13, "divert-freebsd11.jsonl.gz": FREEBSD_5}
 COUNTERS = ("fragments", "fragdropped", "fragtimeout", "toosmall", "toolong", "reassembled")
-
-
-def recorded(name: str) -> Iterator[dict[str, Any]]:
-    path = CORPUS / name
-    if not path.exists():
-        pytest.skip(f"no recorded answers at {path}; DIVERTSIM_CORPUS names the folder")
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        for line in lines:
-            yield json.loads(line)
 
 
 def test_linux_streams() -> None:
     """Results, octets, messages, memory, expiries and statistics of every stream."""
     count = 0
-    for case in recorded("reassembly-linux-2.2.jsonl.gz"):
+    for case in cases("reassembly-linux-2.2.jsonl.gz"):
         answers = replay({"events": case["events"], "end": case["end"]})
         assert canonical(answers) == canonical(case), case["name"]
         count += 1
@@ -51,7 +38,7 @@ def test_freebsd_fragments_received(name: str) -> None:
     """Sequences in which every fragment that arrived went into the queues, and nothing else did: all counters agree
     at the end, and every datagram that we put together was delivered or read from a divert socket."""
     compared = reassembled = 0
-    for case in recorded(name):
+    for case in cases(name):
         ours, datagrams, received, counters = received_fragments(case["steps"], DIVERT[name])
         queued = sum(counters.get(counter, 0) for counter in ("fragments", "toosmall", "toolong"))
         if not received or queued != received:
@@ -100,7 +87,7 @@ def seen_octets(steps: list[dict[str, Any]]) -> Iterator[bytes]:
 def test_freebsd_fragments_sent(name: str) -> None:
     """A datagram that left in several pieces is cut by us at the same places, with the same headers."""
     compared = 0
-    for case in recorded(name):
+    for case in cases(name):
         mtus = {interface["name"]: interface["mtu"] for interface in case["config"]["interfaces"]}
         for step in case["steps"]:
             if step["op"] not in ("send", "tx", "rx"):
