@@ -96,7 +96,7 @@ class Event:
             if self.port is not None:
                 words.append(f"port {self.port}")
             if self.address is not None:
-                words.append(self.address)
+                words.append(f"to {self.address}:" if self.kind is Kind.TRANSMITTED else self.address)
             if self.detail is not None:
                 words.append(self.detail)
         if self.octets is not None and self.kind in _SHOWS_PACKET:

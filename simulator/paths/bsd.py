@@ -39,6 +39,7 @@ from simulator.routing import Kind as RouteKind
 from simulator.routing import Route, is_class_e, is_loopback, is_multicast
 from simulator.sockets.divert import DivertPorts
 from simulator.sockets.udp import UdpPorts
+from simulator.trace import Kind
 
 __all__ = ["BsdPath"]
 
@@ -235,6 +236,8 @@ class BsdPath:
         if route.kind is RouteKind.BLACKHOLE:
             self._drop(packet, Reason.UNREACHABLE_ROUTE)
             return
+        if self._tracer.listening:
+            self._tracer.record(Kind.ROUTED, packet, detail=route.leads_to)
         packet.leaving_by = route.interface
         octets = packet.octets
         redirected = route.interface is packet.received_on and self.profile.fast_redirects and self.profile.redirects

@@ -101,6 +101,8 @@ class Output:
             self.counters.noroute += 1
             self._drop(packet, Reason.NO_ROUTE)
             return errno.ENETUNREACH if dont_route else errno.EHOSTUNREACH
+        if self._tracer.listening:
+            self._tracer.record(Kind.ROUTED, packet, detail=route.leads_to)
         interface = route.interface
         packet.leaving_by = interface
         if is_multicast(packet.destination):
