@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import errno
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from rules.ipchains import switches as ipchains
 from rules.ipfw import switches as ipfw
@@ -23,6 +23,9 @@ class Profile:
     """What every kernel answers in some way."""
 
     name: str
+
+    rules: ipchains.Switches | ipfw.Switches
+    """The switches of the rule engine."""
 
     tag_byte_order: Literal["clear", "host"] = "clear"
     """How ``address[1]`` shows the tag: the number itself, or as a program on a little-endian machine sees it after
@@ -266,27 +269,37 @@ PROFILES: dict[str, Profile] = {
 }
 """Every profile by its name."""
 
-_Switches = TypeVar("_Switches", bound=Any)
-
-
-def _names(switches: object) -> list[str]:
-    return [each.name for each in dataclasses.fields(switches) if each.name not in ("name", "rules")]  # type: ignore[arg-type]
-
 
 def resolve(name: str, **switches: Any) -> Profile:
     """The profile of that name, with switches set by keyword: the profile's own or its rule engine's.
 
-    :raises ValueError: for a name that is no profile.
+    :raises ValueError: for a name that is no profile, or a value that a switch does not have.
     :raises TypeError: for a keyword that is no switch of it.
     """
     profile = PROFILES.get(name)
     if profile is None:
         raise ValueError(f"no such profile: {name!r} (there are {', '.join(PROFILES)})")
-    rules: Any = profile.rules  # type: ignore[attr-defined]
-    own = {key: value for key, value in switches.items() if key in _names(profile)}
-    engine = {key: value for key, value in switches.items() if key in _names(rules)}
-    for key in switches:
-        if key not in own and key not in engine:
-            known = ", ".join(sorted(_names(profile) + _names(rules)))
-            raise TypeError(f"{name} has no switch {key!r} (it has {known})")
-    return dataclasses.replace(profile, rules=dataclasses.replace(rules, **engine), **own)  # type: ignore[call-arg]
+    own, engine = _switches(profile), _switches(profile.rules)
+    for key, value in switches.items():
+        hint = own.get(key, engine.get(key))
+        if hint is None:
+            raise TypeError(f"{name} has no switch {key!r} (it has {', '.join(sorted(own | engine))})")
+        _check(key, value, hint)
+    rules = dataclasses.replace(profile.rules, **{key: switches[key] for key in switches if key in engine})
+    return dataclasses.replace(profile, rules=rules, **{key: switches[key] for key in switches if key in own})
+
+
+def _switches(value: Profile | ipchains.Switches | ipfw.Switches) -> dict[str, Any]:
+    """The names of the switches, each with its type."""
+    return {key: hint for key, hint in get_type_hints(type(value)).items() if key not in ("name", "rules")}
+
+
+def _check(key: str, value: object, hint: Any) -> None:
+    """A wrong value would be taken for some other one in silence.  :raises ValueError: with the legal ones."""
+    if get_origin(hint) is Literal:
+        good, legal = value in get_args(hint), " or ".join(map(repr, get_args(hint)))
+    else:
+        kind = get_origin(hint) or hint
+        good, legal = type(value) is kind, f"a value of type {kind.__name__}"
+    if not good:
+        raise ValueError(f"{key}={value!r} is not {legal}")

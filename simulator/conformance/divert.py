@@ -19,6 +19,7 @@ from typing import Any
 
 from rules.addresses import dotted
 from rules.fields import ICMP
+from simulator.conformance.profiles import profile_of
 from simulator.interfaces import Interface
 from simulator.packet import Packet
 from simulator.paths.bsd import BsdPath
@@ -126,7 +127,7 @@ class _Host:
     def __init__(self, case: Mapping[str, Any]) -> None:
         config = case["config"]
         name = case["profile"]
-        profile = name if name in PROFILES else name.partition(".")[0]
+        profile = profile_of(name)
         switches = _switches(profile, config["sysctl"])
         self.silent = profile in _SILENT
         self.router = Router(

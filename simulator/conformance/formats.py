@@ -62,7 +62,7 @@ def _ipchains_packets(case: Case) -> Answers:
 
 
 def _ipchains_steps(case: Case) -> Answers:
-    inputs = ("argv", "packet", "host", "note", "stdout_omitted")
+    inputs = ("argv", "packet", "host", "note")
     return {"steps": _without(case["steps"], *inputs)}
 
 

@@ -11,6 +11,8 @@ from dataclasses import replace
 from typing import Any
 
 from rules.ipchains import PROFILES, Action, Copy, Switches, Tables, Verdict
+from rules.ipchains.usage import USAGE
+from simulator.conformance.profiles import profile_of
 from simulator.packet import MINIMUM_HEADER, Packet
 from simulator.wire.checksum import checksum
 
@@ -51,7 +53,7 @@ def replay_commands(case: Mapping[str, Any]) -> dict[str, Any]:
 
 def _stock(profile: str) -> Switches:
     """The kernel and the tool of the recordings, which had no divert patch."""
-    return replace(PROFILES[profile], divert=False)
+    return replace(PROFILES[profile_of(profile)], divert=False)
 
 
 def _step(tables: Tables, step: Mapping[str, Any]) -> dict[str, Any]:
@@ -59,8 +61,8 @@ def _step(tables: Tables, step: Mapping[str, Any]) -> dict[str, Any]:
         return _packet(tables, step["packet"])
     result = tables.execute(step["argv"])
     answer: dict[str, Any] = {"stdout": result.stdout, "stderr": result.stderr, "exit": result.status}
-    if "stdout_omitted" in step:
-        answer["stdout"] = None
+    if result.stdout.endswith(USAGE):
+        answer |= {"stdout": None, "stdout_omitted": "usage text"}
     return answer
 
 

@@ -12,13 +12,14 @@ from ipaddress import IPv4Interface
 from typing import Any
 
 from rules.addresses import dotted
-from rules.ipfw import PROFILES, Action, Host, RuleSet, Verdict
+from rules.ipfw import Action, Host, RuleSet, Verdict
+from simulator.conformance.profiles import profile_of
 from simulator.interfaces import Interface
 from simulator.links.memory import MemoryLink
 from simulator.packet import Packet
 from simulator.wire.checksum import checksum
 
-__all__ = ["profile_of", "replay_commands", "replay_verdicts"]
+__all__ = ["replay_commands", "replay_verdicts"]
 
 _WORDS = {
     Action.ALLOW: "accept",
@@ -31,11 +32,6 @@ _WORDS = {
     Action.REASS: "deny",
 }
 _NAME_LIMIT = 7
-
-
-def profile_of(name: str) -> str:
-    """The profile that a file's name for a system means: a minor version is dropped."""
-    return name if name in PROFILES else name.partition(".")[0]
 
 
 def replay_verdicts(case: Mapping[str, Any]) -> dict[str, Any]:

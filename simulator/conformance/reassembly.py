@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from itertools import groupby
 from typing import Any
 
+from simulator.conformance.profiles import profile_of
 from simulator.reassembly import Outcome
 from simulator.reassembly_linux import LinuxReassembly
 
@@ -26,6 +27,8 @@ _WORDS = {
 
 def replay(case: Mapping[str, Any]) -> dict[str, Any]:
     """Our answers to one case: ``results`` and ``statistics``.  Recorded answers in the case are not looked at."""
+    if not profile_of(case.get("profile", "linux-2.2")).startswith("linux"):
+        raise ValueError(f"streams are played on Linux profiles, not on {case['profile']!r}")
     reassembly: LinuxReassembly[int] = LinuxReassembly()
     results: list[dict[str, Any]] = []
     for index, event in enumerate(case["events"]):
