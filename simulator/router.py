@@ -8,7 +8,7 @@ import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import AddressValueError, IPv4Address, IPv4Network
 from typing import Any
 
 from rules import ipchains, ipfw
@@ -413,5 +413,10 @@ def _fault(packet: Packet) -> Reason:
 
 def _with_hosts(names: ipchains.Names, hosts: Mapping[str, str | Sequence[str]]) -> ipchains.Names:
     """The names with further hosts.  :raises ValueError: for a bad address."""
-    listed = {name: [given] if isinstance(given, str) else given for name, given in hosts.items()}
-    return names.with_hosts({name: [int(IPv4Address(each)) for each in given] for name, given in listed.items()})
+    addresses: dict[str, list[int]] = {}
+    for name, given in hosts.items():
+        try:
+            addresses[name] = [int(IPv4Address(each)) for each in ([given] if isinstance(given, str) else given)]
+        except AddressValueError as error:
+            raise ValueError(f"host {name!r}: {error}") from error
+    return names.with_hosts(addresses)

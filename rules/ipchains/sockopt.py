@@ -22,6 +22,18 @@ from rules.ipchains.rule import Action, Flag, Inverse, Rule
 from rules.ipchains.verdict import Decision
 
 __all__ = [
+    "IP_FW_APPEND",
+    "IP_FW_CHECK",
+    "IP_FW_CREATECHAIN",
+    "IP_FW_DELETE",
+    "IP_FW_DELETECHAIN",
+    "IP_FW_DELETE_NUM",
+    "IP_FW_FLUSH",
+    "IP_FW_INSERT",
+    "IP_FW_MASQ_TIMEOUTS",
+    "IP_FW_POLICY",
+    "IP_FW_REPLACE",
+    "IP_FW_ZERO",
     "SocketOption",
     "pack_change",
     "pack_delete_number",
@@ -49,6 +61,20 @@ class SocketOption(IntEnum):
     DELETE_CHAIN = 74
     SET_POLICY = 75
 
+
+IP_FW_APPEND = SocketOption.APPEND
+IP_FW_REPLACE = SocketOption.REPLACE
+IP_FW_DELETE_NUM = SocketOption.DELETE_NUMBER
+IP_FW_DELETE = SocketOption.DELETE
+IP_FW_INSERT = SocketOption.INSERT
+IP_FW_FLUSH = SocketOption.FLUSH
+IP_FW_ZERO = SocketOption.ZERO
+IP_FW_CHECK = SocketOption.CHECK
+IP_FW_MASQ_TIMEOUTS = SocketOption.MASQUERADING_TIMEOUTS
+IP_FW_CREATECHAIN = SocketOption.CREATE_CHAIN
+IP_FW_DELETECHAIN = SocketOption.DELETE_CHAIN
+IP_FW_POLICY = SocketOption.SET_POLICY
+"""The same by the names of <linux/ip_fw.h>."""
 
 _LABEL = 9
 _FIREWALL = Struct("<4s4s4s4sIHHHHHHHHH16sBB")

@@ -80,7 +80,7 @@ class Tables:
 
         Returns what it prints; raises :class:`CommandError` if its status is not 0.
         """
-        words = command.split() if isinstance(command, str) else list(command)
+        words = command.split() if isinstance(command, str) else [str(word) for word in command]
         if words[:1] == [PROGRAM]:
             del words[0]
         result = self.execute(words)

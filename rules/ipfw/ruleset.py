@@ -118,7 +118,7 @@ class RuleSet:
 
     def execute(self, command: str | Sequence[str]) -> Result:
         """Run a command; the same as :meth:`run`, but a failure is a result, too."""
-        words = shlex.split(command) if isinstance(command, str) else list(command)
+        words = shlex.split(command) if isinstance(command, str) else [str(word) for word in command]
         if words[:1] == ["ipfw"]:
             words = words[1:]
         session = Session()

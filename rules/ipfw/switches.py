@@ -7,6 +7,7 @@ Statement names (``T-2``, ``M-2a`` ...) are those of the project's behavioural n
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 __all__ = ["PROFILES", "Switches"]
 
@@ -15,11 +16,11 @@ __all__ = ["PROFILES", "Switches"]
 class Switches:
     """One system's ipfw; the defaults are those of FreeBSD 10."""
 
-    tee_original: str = "next rule"
+    tee_original: Literal["next rule", "accepted"] = "next rule"
     """What becomes of the packet whose copy went to the socket: ``"next rule"`` goes on behind the tee rule in list
     order (T-3, FreeBSD 8 and later), ``"accepted"`` ends the search (T-2, FreeBSD 4 and DragonFly)."""
 
-    tag_beyond_list: str = "default rule"
+    tag_beyond_list: Literal["default rule", "drop"] = "default rule"
     """A re-entry tag of 65535 or more: ``"default rule"`` (X-3, FreeBSD 8 and later) or ``"drop"``."""
 
     offset_one_is_bogus: bool = False

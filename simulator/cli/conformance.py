@@ -31,6 +31,7 @@ class _Tally:
     format: str = "-"
     cases: int = 0
     agreeing: int = 0
+    unplayable: int = 0
     answers: int = 0
     differences: list[tuple[str, Difference]] = field(default_factory=list)
 
@@ -44,6 +45,7 @@ class _Tally:
             "format": self.format,
             "cases": self.cases,
             "agreeing": self.agreeing,
+            "unplayable": self.unplayable,
             "answers": self.answers,
             "differences": len(self.differences),
             "first_differences": first,
@@ -60,7 +62,8 @@ def conformance(files: tuple[Path, ...], answers: bool, as_json: bool, most: int
 
     The formats are: rule sets with packets and transcripts of commands (ipchains and ipfw), fragment streams, and
     sequences of divert socket calls.  With --answers nothing is compared, and the files need no answers in them.
-    Exit status 0 when everything agrees, 1 when something does not, 2 for files that cannot be read.
+    Linux cases are played on the stock kernel and tool, without the divert patch, as they were recorded.
+    Exit status 0 when everything agrees, 1 when something does not, 2 for files or cases that make no sense.
     """
     try:
         if answers:
@@ -73,6 +76,8 @@ def conformance(files: tuple[Path, ...], answers: bool, as_json: bool, most: int
         click.echo(json.dumps({"files": [tally.as_json(most) for tally in tallies]}))
     else:
         _report(Console(highlight=False, soft_wrap=True), tallies, most)
+    if any(tally.unplayable for tally in tallies):
+        sys.exit(2)
     sys.exit(1 if any(tally.differences for tally in tallies) else 0)
 
 
@@ -86,7 +91,7 @@ def _print_answers(files: tuple[Path, ...]) -> None:
                 failed = True
                 ours = {"error": str(error)}
             click.echo(json.dumps({"name": case.get("name"), **ours}))
-    sys.exit(1 if failed else 0)
+    sys.exit(2 if failed else 0)
 
 
 class _UnplayableError(Exception):
@@ -121,6 +126,7 @@ def _play(path: Path) -> _Tally:
             ours = _replay(kind, case)
             found = compare(kind, case, ours)
         except _UnplayableError as error:
+            tally.unplayable += 1
             tally.differences.append((name, Difference("the case", None, str(error))))
             continue
         except KeyError as error:

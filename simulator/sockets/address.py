@@ -103,11 +103,25 @@ class Address(tuple[str, int]):
         address.destination = Destination(host, tag, zero)
         return address
 
-    def __repr__(self) -> str:
-        return f"<Address {self[0]}:{self[1]} interface={self.interface!r}>"
+    def __copy__(self) -> Address:
+        return self
 
-    def __getnewargs__(self) -> tuple[Any, ...]:
-        raise TypeError("an address of a divert socket belongs to its router and cannot be pickled")
+    def __deepcopy__(self, _: object) -> Address:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickled, (tuple(self), self.interface, self.tag, self.packed, self.destination)
+
+
+def _unpickled(
+    pair: tuple[str, int], interface: str | None, tag: int, packed: bytes, destination: Destination
+) -> Address:
+    address = tuple.__new__(Address, pair)
+    address.interface = interface
+    address.tag = tag
+    address.packed = packed
+    address.destination = destination
+    return address
 
 
 def parse_host(host: str) -> int:

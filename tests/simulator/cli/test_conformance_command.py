@@ -155,12 +155,12 @@ def test_a_broken_archive_is_named(tmp_path: Path) -> None:
 )
 def test_a_case_that_cannot_be_played_does_not_keep_the_others_from_it(write: Any, case: Any, said: str) -> None:
     done = run("--json", write(case, COMMANDS))
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     [report] = json.loads(done.stdout)["files"]
     assert (report["cases"], report["agreeing"], report["differences"]) == (2, 1, 1)
     assert said in report["first_differences"][0]["ours"]
     answers = run("--answers", write(case, COMMANDS))
-    assert answers.exit_code == 1
+    assert answers.exit_code == 2
     first, second = [json.loads(line) for line in answers.stdout.splitlines()]
     assert said in first["error"]
     assert second["steps"][0]["exit"] == 0
