@@ -68,6 +68,10 @@ class LinuxProfile(Profile):
     source_routes: bool = False
     """Whether source routes are followed (accept_source_route); else datagrams with one are dropped."""
 
+    answers_unroutable: bool = True
+    """A received datagram for which there is no route, or whose route says reject, earns its sender an ICMP network or
+    host unreachable (ip_error of net/ipv4/route.c); only with forwarding on, see linux.md H14."""
+
     reject_before_routing: bool = False
     """REJECT of the input chain answers without looking for a route first (linux.md Z2: 2.0; H3 otherwise)."""
 

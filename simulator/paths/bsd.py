@@ -234,7 +234,7 @@ class BsdPath:
             self._drop(packet, Reason.NO_ROUTE)
             return
         if route.kind is RouteKind.BLACKHOLE:
-            self._drop(packet, Reason.UNREACHABLE_ROUTE)
+            self._drop(packet, Reason.BLACKHOLE_ROUTE)
             return
         if self._tracer.listening:
             self._tracer.record(Kind.ROUTED, packet, detail=route.leads_to)

@@ -29,6 +29,7 @@ from simulator.icmp_errors import (
     FRAGMENTATION_NEEDED,
     HOST_UNREACHABLE,
     LINUX_MANNERS,
+    NETWORK_UNREACHABLE,
     PORT_UNREACHABLE,
     REASSEMBLY_TIME_EXCEEDED,
     REDIRECT_HOST,
@@ -59,6 +60,8 @@ __all__ = ["LinuxPath"]
 
 _FRAGMENT_BITS = MORE_FRAGMENTS | OFFSET_MASK
 _THIS_HOST = 0x7F000001
+_ROUTE_ERRORS = {Reason.NO_ROUTE: NETWORK_UNREACHABLE, Reason.UNREACHABLE_ROUTE: HOST_UNREACHABLE}
+"""What the sender hears when routing leads nowhere.  For the kernel such datagrams are routed, to an error."""
 
 
 class LinuxPath:
@@ -147,14 +150,14 @@ class LinuxPath:
 
     def _input_rejected(self, packet: Packet, verdict: Verdict, route: Route | None) -> int:
         """REJECT looks for a route first; only if there is one, the sender hears port unreachable (H3)."""
-        if self.profile.reject_before_routing or isinstance(self._arrival(packet, route), Route):
+        if self.profile.reject_before_routing or not _is_lost(self._arrival(packet, route)):
             self.errors.report(packet, PORT_UNREACHABLE)
         return self._drop(packet, Reason.REJECTED)
 
     def _input_redirected(self, packet: Packet, verdict: Verdict, route: Route | None) -> int:
         """REDIRECT delivers here whatever the destination (H3)."""
         found = self._arrival(packet, route)
-        if isinstance(found, Reason):
+        if isinstance(found, Reason) and _is_lost(found):
             return self._drop(packet, found)
         packet.redirect_port = verdict.port or 0
         return self._deliver(packet)
@@ -169,12 +172,18 @@ class LinuxPath:
         """Where to: this host, another one, or nowhere (T3, H14)."""
         found = self._arrival(packet, route)
         if isinstance(found, Reason):
-            return self._drop(packet, found)
+            return self._unroutable(packet, found)
         if self._tracer.listening:
             self._tracer.record(Kind.ROUTED, packet, detail=found.leads_to)
         if found.kind is RouteKind.UNICAST:
             return self._forward(packet, found)
         return self._deliver(packet)
+
+    def _unroutable(self, packet: Packet, reason: Reason) -> int:
+        error = _ROUTE_ERRORS.get(reason)
+        if error is not None and self.profile.answers_unroutable:
+            self.errors.report(packet, error)
+        return self._drop(packet, reason)
 
     def _arrival(self, packet: Packet, route: Route | None) -> Route | Reason:
         """Routing, unless the route came with the packet, then its options, which may choose another one (H1)."""
@@ -451,7 +460,7 @@ class LinuxPath:
             return 0
         route = self._received_route(packet)
         if isinstance(route, Reason):
-            self._drop(packet, route)
+            self._unroutable(packet, route)
         elif route.kind is RouteKind.UNICAST:
             self._forward_chain(packet, route)
         else:
@@ -471,6 +480,11 @@ class LinuxPath:
             self._drop(packet, Reason.NEEDS_FRAGMENTING)
             return errno.EMSGSIZE
         return self._output_chain(packet, route, INJECTED)
+
+
+def _is_lost(found: Route | Reason) -> bool:
+    """Whether routing failed outright."""
+    return isinstance(found, Reason) and found not in _ROUTE_ERRORS
 
 
 def _header_fault(packet: Packet) -> Reason:

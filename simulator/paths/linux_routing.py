@@ -49,13 +49,13 @@ class LinuxRouting:
         if destination >> 24 == 0 or is_loopback(destination) or is_class_e(destination):
             return Reason.MARTIAN_DESTINATION
         route = self._node.routes.lookup(destination)
+        if not self._forwarding and (route is None or route.kind not in (RouteKind.LOCAL, RouteKind.BROADCAST)):
+            return Reason.FORWARDING_OFF
         if route is None:
             return Reason.NO_ROUTE
-        if route.kind in (RouteKind.REJECT, RouteKind.BLACKHOLE):
+        if route.kind is RouteKind.REJECT:
             return Reason.UNREACHABLE_ROUTE
-        if route.kind is RouteKind.UNICAST and not self._forwarding:
-            return Reason.FORWARDING_OFF
-        return route
+        return Reason.BLACKHOLE_ROUTE if route.kind is RouteKind.BLACKHOLE else route
 
     def _source_fault(self, source: int, destination: int) -> Reason | None:
         """Sources that nobody can have: loopback, multicast, class E, 0/8, and this host's own addresses (T3)."""

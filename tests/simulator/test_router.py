@@ -191,7 +191,8 @@ class TestRoutes:
         assert router.add_route("30.0.0.0/8", kind=kind).kind is RouteKind(kind)
         assert router.send(udp("10.0.0.1", "30.1.1.1")) == errno.ENETUNREACH
         router.node.interfaces["eth0"].receive(udp("10.0.0.2", "30.1.1.1"))
-        assert router.ledger.dropped[Reason.UNREACHABLE_ROUTE] == 1
+        reason = Reason.UNREACHABLE_ROUTE if kind == "reject" else Reason.BLACKHOLE_ROUTE
+        assert router.ledger.dropped[reason] == 1
 
     def test_deleting(self) -> None:
         router = self.router()

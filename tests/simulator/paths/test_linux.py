@@ -275,13 +275,6 @@ class TestForwarding:
         assert world.dropped == {Reason.FORWARDING_OFF: 1}
         assert len(world.eth0.sent) == 1
 
-    def test_no_route_is_silent(self) -> None:
-        world = World()
-        world.router.delete_route("0.0.0.0/0")
-        world.eth0.receive(udp(LEFT, "8.8.8.8"))
-        assert world.dropped == {Reason.NO_ROUTE: 1}
-        assert not world.eth0.sent
-
     def test_f33_a_changed_tos_gets_the_right_checksum(self) -> None:
         world = World("linux-2.2", "-A forward -t 01 10 -m 7", "-A output -t 01 02")
         world.eth0.receive(udp(LEFT, RIGHT, tos=1))
@@ -338,6 +331,34 @@ class TestMartians:
         assert world.router.delivered == [asked]
         assert (world.eth0.sent, world.eth1.sent) == ([], [])
 
+    @pytest.mark.parametrize(
+        ("kind", "switches", "heard", "reason"),
+        [
+            (None, {}, 0, Reason.NO_ROUTE),
+            ("reject", {}, 1, Reason.UNREACHABLE_ROUTE),
+            ("blackhole", {}, None, Reason.BLACKHOLE_ROUTE),
+            (None, {"answers_unroutable": False}, None, Reason.NO_ROUTE),
+            (None, {"forwarding": False}, None, Reason.FORWARDING_OFF),
+        ],
+    )
+    def test_routing_that_leads_nowhere_is_told(
+        self, kind: str | None, switches: dict[str, bool], heard: int | None, reason: Reason
+    ) -> None:
+        """Network or host unreachable (ip_error); a blackhole, and a host that does not forward, are silent (H14)."""
+        world = World("linux-2.2", **switches)
+        world.router.delete_route("0.0.0.0/0")
+        if kind is not None:
+            world.router.add_route("172.16.0.0/16", kind=kind)
+        world.eth0.receive(lost := udp(LEFT, "172.16.0.1"))
+        assert (reason in world.dropped, world.eth1.sent) == (True, [])
+        assert [error(octets) for octets in world.eth0.sent] == ([(3, heard, 0, lost)] if heard is not None else [])
+
+    def test_h3_reject_counts_an_error_route_as_one(self) -> None:
+        world = World("linux-2.2", "-A input -j REJECT")
+        world.router.delete_route("0.0.0.0/0")
+        world.eth0.receive(udp(LEFT, "172.16.0.1"))
+        assert [error(octets)[:2] for octets in world.eth0.sent] == [(3, 3)]
+
     def test_t3_answers_follow_the_table(self) -> None:
         """The answers that are remembered for a source and a destination are forgotten with the routes."""
         world = World()
@@ -345,7 +366,7 @@ class TestMartians:
         assert len(world.eth1.sent) == 1
         world.router.add_route("172.16.0.0/16", kind="blackhole")
         world.eth0.receive(udp(LEFT, "172.16.0.1"))
-        assert world.dropped == {Reason.UNREACHABLE_ROUTE: 1}
+        assert world.dropped == {Reason.BLACKHOLE_ROUTE: 1}
         world.router.add_address("eth1", "172.16.0.1/32")
         world.eth0.receive(udp(LEFT, "172.16.0.1"))
         assert len(world.router.delivered) == 1
