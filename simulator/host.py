@@ -116,5 +116,5 @@ class Host:
         segment = udp.Header(source_port=source_port, destination_port=destination_port).emit(
             data, source=source, destination=destination
         )
-        ttl = node.profile.default_ttl
+        ttl = 1 if is_multicast(destination) else node.profile.default_ttl
         return self._send(Outgoing(UDP, destination, segment, ttl, source=source, by_program=True))

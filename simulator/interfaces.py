@@ -6,7 +6,7 @@ from collections.abc import Callable
 from ipaddress import IPv4Address, IPv4Interface
 from typing import Protocol
 
-from rules.addresses import dotted
+from rules.addresses import dotted, mask_of
 from simulator.links.memory import MemoryLink
 from simulator.routing import is_loopback
 
@@ -39,6 +39,10 @@ class Address:
         self.network = int(interface.network.network_address)
         self.peer = int(IPv4Address(peer)) if peer is not None else None
         self.broadcast = int(interface.network.broadcast_address) if self.peer is None and self.length <= 30 else None
+
+    def reaches(self, address: int) -> bool:
+        """Whether an address is on this one's network, or its peer."""
+        return address & mask_of(self.length) == self.network or address == self.peer
 
     def __str__(self) -> str:
         return f"{dotted(self.host)}/{self.length}" + (f" peer {dotted(self.peer)}" if self.peer is not None else "")
@@ -85,6 +89,10 @@ class Interface:
     def address(self) -> int | None:
         """The first address, which the kernels use when one of the interface's addresses is wanted."""
         return self.addresses[0].host if self.addresses else None
+
+    def reaches(self, address: int) -> bool:
+        """Whether an address is on a network of this interface, or the peer at its far end."""
+        return any(each.reaches(address) for each in self.addresses)
 
     def join(self, group: str) -> None:
         """Take datagrams for a multicast group from this interface.  :raises ValueError: when it is no group."""

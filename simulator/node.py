@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 from collections import deque
 
-from rules.addresses import dotted, mask_of
+from rules.addresses import dotted
 from simulator.clock import Clock
 from simulator.interfaces import Interface
 from simulator.ledger import Ledger, Reason
@@ -79,7 +79,7 @@ class Node:
             return destination
         near = destination if route.gateway is None else route.gateway
         addresses = route.interface.addresses
-        fitting = (each for each in addresses if near & mask_of(each.length) == each.network or near == each.peer)
+        fitting = (each for each in addresses if each.reaches(near))
         chosen = next(fitting, addresses[0] if addresses else None)
         return chosen.host if chosen is not None else 0
 

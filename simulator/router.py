@@ -218,6 +218,8 @@ class Router:
         gateway = int(IPv4Address(via)) if via is not None else None
         if interface is not None:
             out = self._interface(interface)
+            if gateway is not None and not out.reaches(gateway):
+                raise ValueError(f"the gateway {via} is on no network of {out.name}")
         elif gateway is not None:
             near = self.node.routes.lookup(gateway)
             if near is None or near.gateway is not None or near.kind is not RouteKind.UNICAST:

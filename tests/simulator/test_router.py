@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import doctest
 import errno
 import socket
@@ -249,3 +250,38 @@ class TestSend:
         router = self.router()
         router.send(self.GOOD[:10] + b"\0\0" + self.GOOD[12:])
         assert router.node.interfaces["eth0"].sent == [self.GOOD]
+
+
+class TestSwitches:
+    @pytest.mark.parametrize(
+        ("profile", "switches", "said"),
+        [
+            ("linux-2.2", {"pass_through": "yes"}, "pass_through='yes' is not a value of type bool"),
+            ("linux-2.2", {"pass_through_goes": "accept"}, "is not 'to the next rule' or 'accepted'"),
+            ("freebsd-13", {"tag_byte_order": "little"}, "is not 'clear' or 'host'"),
+            ("linux-2.2", {"offset_as_char": None}, "offset_as_char=None is not a value of type bool"),
+            ("freebsd-4", {"tee_original": "lost"}, "is not 'next rule' or 'accepted'"),
+            ("linux-2.2", {"unbound_errno": "EINVAL"}, "is not a value of type int"),
+        ],
+    )
+    def test_a_value_that_a_switch_does_not_have(self, profile: str, switches: dict[str, object], said: str) -> None:
+        with pytest.raises(ValueError, match=said):
+            Router(profile, **switches)  # type: ignore[arg-type]
+
+    def test_every_profile_takes_its_own_values(self) -> None:
+        for name, profile in PROFILES.items():
+            for switches in (profile, profile.rules):
+                for each in dataclasses.fields(switches):
+                    if each.name not in ("name", "rules"):
+                        Router(name, **{each.name: getattr(switches, each.name)})
+
+    def test_a_host_with_a_bad_address_is_named(self) -> None:
+        with pytest.raises(ValueError, match="host 'gateway': Expected 4 octets in 'nowhere'"):
+            Router(hosts={"gateway": "nowhere"})
+
+    def test_a_gateway_must_be_on_the_interface_that_is_named(self) -> None:
+        router = Router()
+        router.add_interface("eth0", "192.168.1.1/24")
+        router.add_interface("eth1", "10.0.0.1/24")
+        with pytest.raises(ValueError, match=r"10\.0\.0\.254 is on no network of eth0"):
+            router.add_route("0.0.0.0/0", via="10.0.0.254", interface="eth0")

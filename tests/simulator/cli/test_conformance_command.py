@@ -116,8 +116,13 @@ def test_answers_need_none_in_the_file(write: Any) -> None:
     assert ours["counters"] == RULES["counters"]
 
 
-def test_a_profile_with_a_minor_version_is_that_of_its_major_one(write: Any) -> None:
-    assert run(write(COMMANDS | {"profile": "freebsd-10.4"})).exit_code == 0
+@pytest.mark.parametrize(
+    ("case", "name"), [(COMMANDS, "freebsd-10.4"), (RULES, "linux-2.2.12"), (RULES, "linux-2.0.36")]
+)
+def test_a_profile_with_a_minor_version_is_that_of_its_major_one(write: Any, case: dict[str, Any], name: str) -> None:
+    done = run("--answers", write(case | {"profile": name}))
+    assert done.exit_code == 0
+    assert "error" not in json.loads(done.stdout)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import errno
+import pickle
 import socket
 from typing import Any
 
@@ -256,3 +258,13 @@ class TestRouterSockets:
     )
     def test_and_no_other(self, arguments: tuple[int, int, int], number: int) -> None:
         raises(number, Router().socket, *arguments)
+
+
+def test_an_address_is_a_pair_to_everyone() -> None:
+    """It prints, compares, copies and pickles as one, and loses nothing on the way."""
+    address = Address(0xC0A80101, 1234, interface="eth0", zero=b"input\0\0\0", layout=LINUX_LAYOUT, swap=False)
+    assert address == ("192.168.1.1", 1234)
+    assert repr(address) == "('192.168.1.1', 1234)"
+    for twin in (copy.copy(address), copy.deepcopy([address])[0], pickle.loads(pickle.dumps(address))):
+        assert (twin, twin.interface, twin.tag, twin.packed) == (address, "eth0", 1234, address.packed)
+        assert twin.destination == address.destination
