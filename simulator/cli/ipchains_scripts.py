@@ -22,8 +22,9 @@ _Text = click.Path(exists=True, dir_okay=False, allow_dash=True)
 @click.command("ipchains-save")
 @click.argument("rules", type=_Text)
 @click.argument("chain", required=False)
+@click.option("-v", "verbose", is_flag=True, help="Tell every rule as it is saved.")
 @_PROFILE
-def ipchains_save(rules: str, chain: str | None, profile: str) -> None:
+def ipchains_save(rules: str, chain: str | None, verbose: bool, profile: str) -> None:
     """Print the tables that the command file RULES makes (- for standard input) as ipchains-save would, or one CHAIN.
 
     RULES has one ipchains command a line, with or without the word ipchains; # starts a comment.  Unlike the old
@@ -31,7 +32,9 @@ def ipchains_save(rules: str, chain: str | None, profile: str) -> None:
     """
     tables = Tables(profile)
     _carry_out(tables, rules)
-    _finish(save(tables, chain))
+    result = save(tables, chain)
+    told = [line for line in result.stdout.splitlines() if verbose and line.startswith("-A")]
+    _finish(Result(result.stdout, result.stderr + "".join(f"{line}\n" for line in told), result.status))
 
 
 @click.command("ipchains-restore")

@@ -43,6 +43,13 @@ def test_save() -> None:
     assert done.stderr == "Saving `input'.\nSaving `forward'.\n"
 
 
+def test_save_telling_every_rule() -> None:
+    done = run("ipchains-save", "-v", "-", given=RULES)
+    assert done.stdout == SAVED
+    rules = [line for line in SAVED.splitlines(keepends=True) if line.startswith("-A")]
+    assert done.stderr == "Saving `input'.\nSaving `forward'.\n" + "".join(rules)
+
+
 def test_save_one_chain() -> None:
     done = run("ipchains-save", "-", "u0", given=RULES)
     assert (done.exit_code, done.stdout) == (0, ":u0 -\n")
