@@ -17,6 +17,8 @@ help:
 	@echo "make bench  speed, as ratios to a yardstick measured in the same run"
 
 $(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "divertsim needs Python 3.11 or newer, $(PYTHON) is older: try make $(MAKECMDGOALS) PYTHON=python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
 # Where the TUN libraries cannot be had, the demo still runs, on memory links, and the live tests skip.
@@ -46,3 +48,4 @@ bench: $(develop-ready)
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
