@@ -6,7 +6,7 @@ Sources: ipfw(8), RULE FORMAT and RULE ACTIONS; statements E-3 to E-35 and G-32 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 
 from rules.predicates import Predicate
 
@@ -19,8 +19,8 @@ DEFAULT_RULE = 65535
 """Number of the rule that is always there and matches everything (E-2)."""
 
 
-class Action(Enum):
-    """What a rule does, or what became of a datagram; the value is the word of ipfw(8)."""
+class Action(StrEnum):
+    """What a rule does, or what became of a datagram; the value is the word of ipfw(8), and a member equals its word."""
 
     ALLOW = "allow"
     DENY = "deny"
