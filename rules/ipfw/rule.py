@@ -20,7 +20,7 @@ DEFAULT_RULE = 65535
 
 
 class Action(StrEnum):
-    """What a rule does, or what became of a datagram; the value is the word of ipfw(8), and a member equals its word."""
+    """What a rule does, or what became of a datagram; the value is the word of ipfw(8), and equals it."""
 
     ALLOW = "allow"
     DENY = "deny"
