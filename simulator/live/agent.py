@@ -28,13 +28,12 @@ from simulator.live.namespaces import NamespaceError, die_with_parent, enter_net
 __all__ = ["main", "serve"]
 
 
-def _attach(channel: socket.socket, order: Order) -> None:
-    """Make the host of `order` and hand its device over; any failure is told as a `Failed`, and ends the process."""
+def _attach(channel: socket.socket, order: Order) -> bool:
+    """Make the host of `order` and hand its device over; any failure is told as a `Failed`. Whether there is a host."""
     stage, privilege = "namespace", ""
     try:
         privilege = enter_network_namespace()
         # Only now: entering a user namespace would have cleared it.
-        signal.signal(signal.SIGTERM, lambda *_: os.killpg(0, signal.SIGKILL))
         die_with_parent(signal.SIGTERM)
         stage = "pytun"
         load_pytun()
@@ -51,9 +50,9 @@ def _attach(channel: socket.socket, order: Order) -> None:
     else:
         socket.send_fds(channel, [pickle.dumps(Attached(device, privilege))], [descriptor])
         os.close(descriptor)
-        return
+        return True
     channel.send(pickle.dumps(Failed(stage, cause, remedy, privilege)))
-    sys.exit(1)
+    return False
 
 
 def _run(channel: socket.socket, request: Request) -> None:
@@ -63,6 +62,7 @@ def _run(channel: socket.socket, request: Request) -> None:
         channel.send(pickle.dumps(Message(request.job, kind, value)))
 
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     die_with_parent()
     try:
         result = request.function(lambda value: tell("report", value), *request.arguments)
@@ -107,15 +107,23 @@ def serve(channel: socket.socket) -> None:
             selector.register(here, selectors.EVENT_READ, order.job)
 
 
+def _end(*_: object) -> None:
+    """Kill the process group, which is this process and its jobs."""
+    os.killpg(0, signal.SIGKILL)
+
+
 def main() -> None:
     """The process from its first moment to its last."""
     if os.getpgrp() != os.getpid():
         os.setsid()  # started by hand: the process group that is killed in the end must be our own
-    with socket.socket(fileno=int(sys.argv[1])) as channel:
-        _attach(channel, pickle.loads(channel.recv(LARGEST_MESSAGE)))
-        with suppress(OSError):  # the parent is gone: a reset of the socket is as good as its end
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _end)
+    # The parent may go at any moment, and be it this early: a broken or reset socket is as good as its end.
+    with socket.socket(fileno=int(sys.argv[1])) as channel, suppress(OSError):
+        octets = channel.recv(LARGEST_MESSAGE)
+        if octets and _attach(channel, pickle.loads(octets)):
             serve(channel)
-    os.killpg(0, signal.SIGKILL)
+    _end()
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from simulator.links.tun import TunLink
 from simulator.live.host import HostError, Job, NamespaceHost, Order
 from simulator.live.loop import LiveLoop
 
@@ -46,13 +47,15 @@ class Lab:
     def __init__(self, mtu: int = 1500) -> None:
         self.mtu = mtu
         with ExitStack() as stack:
-            self.left, self.right = (
-                stack.enter_context(NamespaceHost(Order("tun0", site.host, site.prefix, site.router, mtu)))
-                for site in (LEFT, RIGHT)
-            )
-            self.left_link = stack.enter_context(self.left.attach())
-            self.right_link = stack.enter_context(self.right.attach())
+            # One after the other: where the first cannot be had, the second need not be tried.
+            self.left, self.left_link = self._host(LEFT, stack)
+            self.right, self.right_link = self._host(RIGHT, stack)
             self._stack = stack.pop_all()
+
+    def _host(self, site: Site, stack: ExitStack) -> tuple[NamespaceHost, TunLink]:
+        order = Order("tun0", site.host, site.prefix, site.router, self.mtu)
+        host = stack.enter_context(NamespaceHost(order))
+        return host, stack.enter_context(host.attach())
 
     @property
     def privilege(self) -> str:
