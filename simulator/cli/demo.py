@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from simulator.live.demonstration import CHAINS, Bench, Outcome, TunBench, picture, play
-from simulator.live.host import HostError
+from simulator.live.host import HostError, JobError
 from simulator.live.simulated import MemoryBench
 
 __all__ = ["demo"]
@@ -45,7 +45,7 @@ def demo(chain: str, count: int, mode: str, as_json: bool) -> None:
     them afterwards. Exit status 0 when the three phases come out as the semantics of divert sockets promise, else 1.
     """
     console = Console(highlight=False)
-    with _ending_by_signal():
+    with _ending_by_signal(), _failing_in_one_line():
         bench = _bench(mode)
         with nullcontext(bench) if isinstance(bench, MemoryBench) else bench:
             if as_json:
@@ -86,6 +86,15 @@ def _ending_by_signal() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _failing_in_one_line() -> Iterator[None]:
+    """A host that dies, or a ping that cannot be run, is one line on standard error and exit status 1."""
+    try:
+        yield
+    except (HostError, JobError) as error:
+        raise click.ClickException(str(error).strip().splitlines()[-1]) from error
 
 
 def _introduce(console: Console, bench: Bench) -> None:

@@ -46,8 +46,10 @@ def _show(checks: list[Check], good: bool) -> None:
             console.print(Text(f"{'':<10}{'':<{width}}  remedy: {check.remedy}"), soft_wrap=True)
     console.print()
     if good:
-        console.print("Everything is there: divertsim demo runs on TUN devices between network namespaces.")
+        last = "Everything is there: divertsim demo runs on TUN devices between network namespaces."
     else:
-        console.print(
-            "divertsim demo runs on memory links here; rules, scenarios, replay and checks need none of this."
+        last = (
+            "divertsim demo runs on memory links here; rules, routers on memory links, conformance and the demo in "
+            "memory need none of this."
         )
+    console.print(last, soft_wrap=True)

@@ -7,16 +7,32 @@ when a device is made: a descriptor that somebody else opened and handed over ne
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 from typing import Any
 
-__all__ = ["LARGEST_DATAGRAM", "TunLink", "TunUnavailableError", "create_device", "load_pytun"]
+__all__ = ["LARGEST_DATAGRAM", "TunLink", "TunUnavailableError", "create_device", "load_pytun", "try_device_file"]
 
 LARGEST_DATAGRAM = 65_535
 """Octets: the total length field of an IPv4 header has 16 bits (RFC 791 section 3.1)."""
 
 _INSTALL = "pip install 'divertsim[lab]'"
+
+_DEVICE_FILE = "/dev/net/tun"
+_MODULE = "modprobe tun (in a container: --device /dev/net/tun)"
+_REFUSALS = {
+    errno.ENOENT: ("does not exist", _MODULE),
+    errno.EACCES: (
+        f"cannot be opened ({os.strerror(errno.EACCES)})",
+        f"run as root, or let users open it: chmod 0666 {_DEVICE_FILE}",
+    ),
+    errno.EPERM: (
+        f"cannot be opened ({os.strerror(errno.EPERM)})",
+        f"allow the device here (in a container: --device {_DEVICE_FILE})",
+    ),
+}
+"""What may come of opening the device: the cause and the remedy. EPERM is the answer of a device cgroup."""
 
 
 class TunUnavailableError(Exception):
@@ -46,6 +62,15 @@ def load_pytun() -> Any:
     return module
 
 
+def try_device_file() -> None:
+    """Open /dev/net/tun and close it again. Raises TunUnavailableError, which names it and the remedy."""
+    try:
+        os.close(os.open(_DEVICE_FILE, os.O_RDWR))
+    except OSError as error:
+        cause, remedy = _REFUSALS.get(error.errno or 0, (f"cannot be opened ({error.strerror})", _MODULE))
+        raise TunUnavailableError(f"{_DEVICE_FILE} {cause}", remedy) from error
+
+
 def create_device(name: str = "") -> tuple[int, str]:
     """Make a TUN device in the caller's network namespace: its descriptor and the name that the kernel gave it.
 
@@ -53,8 +78,7 @@ def create_device(name: str = "") -> tuple[int, str]:
     CAP_NET_ADMIN, EBUSY when the name is taken).
     """
     pytun = load_pytun()
-    if not os.path.exists("/dev/net/tun"):
-        raise TunUnavailableError("/dev/net/tun does not exist", "modprobe tun (in a container: --device /dev/net/tun)")
+    try_device_file()
     device = pytun.TunTapDevice(name=name, flags=pytun.IFF_TUN | pytun.IFF_NO_PI)
     try:
         return os.dup(device.fileno()), str(device.name)

@@ -3,7 +3,7 @@
 Run by `simulator.live.host` as `python -m simulator.live.agent DESCRIPTOR`. Over that descriptor (a Unix socket that
 keeps message boundaries) it gets an `Order`, makes the namespace with a TUN device in it, hands the device's descriptor
 back, and then runs jobs: each a function in a forked process, so that any number of them run side by side and none can
-hurt the agent.
+hurt the agent. What a job says has to fit into one message (`LARGEST_MESSAGE`); more is an error of the job.
 
 Its end is the end of everything in it. It is leader of a session and kills that whole process group when the parent
 closes the socket or dies; the namespace and the device follow by themselves.
@@ -26,6 +26,9 @@ from simulator.live.messages import LARGEST_MESSAGE, Attached, Failed, Message, 
 from simulator.live.namespaces import NamespaceError, die_with_parent, enter_network_namespace
 
 __all__ = ["main", "serve"]
+
+_LONGEST_TRACEBACK = LARGEST_MESSAGE // 8
+"""Characters, of at most four octets each; the end of a traceback is what matters."""
 
 
 def _attach(channel: socket.socket, order: Order) -> bool:
@@ -59,17 +62,19 @@ def _run(channel: socket.socket, request: Request) -> None:
     """The job itself, in a process forked for it."""
 
     def tell(kind: str, value: object) -> None:
-        channel.send(pickle.dumps(Message(request.job, kind, value)))
+        octets = pickle.dumps(Message(request.job, kind, value))
+        if len(octets) > LARGEST_MESSAGE:
+            raise ValueError(f"a {kind} of {len(octets)} octets, more than the {LARGEST_MESSAGE} of a message")
+        channel.send(octets)
 
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     die_with_parent()
     try:
-        result = request.function(lambda value: tell("report", value), *request.arguments)
+        function, arguments = pickle.loads(request.call)
+        tell("result", function(lambda value: tell("report", value), *arguments))
     except BaseException:
-        tell("error", traceback.format_exc())
-    else:
-        tell("result", result)
+        tell("error", traceback.format_exc()[-_LONGEST_TRACEBACK:])
 
 
 def serve(channel: socket.socket) -> None:

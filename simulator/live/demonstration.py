@@ -119,7 +119,11 @@ class TunBench:
         job = self._lab.left.start(
             echo.ping, RIGHT.host, count, _INTERVAL, _PATIENCE, on_report=lambda line: say("ping", str(line))
         )
-        if not loop.run(lambda: job.done, seconds=count * _INTERVAL + _PATIENCE + 10):
+        failures = loop.failures
+        over = loop.run(lambda: job.done or bool(failures), seconds=count * _INTERVAL + _PATIENCE + 10)
+        if failures:  # not of sending, which the interceptor shows and survives: nobody reads what it prints
+            raise failures[0][1]
+        if not over:
             self._lab.left.stop(job)
             return echo.Pinged(count, 0)
         result = job.result()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-import os
 import platform
 import shutil
 import sys
@@ -12,9 +11,10 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import NamedTuple
 
-from simulator.links.tun import TunUnavailableError, load_pytun
+from simulator.links.tun import TunUnavailableError, load_pytun, try_device_file
 from simulator.live.echo import system_ping
-from simulator.live.host import HostError, NamespaceHost, Order
+from simulator.live.host import HostError
+from simulator.live.lab import Lab
 
 __all__ = ["Check", "State", "examine", "ready"]
 
@@ -81,23 +81,18 @@ def _pyroute2() -> Check:
 
 def _device_file() -> Check:
     try:
-        os.close(os.open("/dev/net/tun", os.O_RDWR))
-    except FileNotFoundError:
-        remedy = "modprobe tun (in a container: --device /dev/net/tun)"
-        return Check("/dev/net/tun", State.MISSING, "does not exist", remedy)
-    except OSError as error:
-        remedy = "run as root, or let users open it: chmod 0666 /dev/net/tun"
-        return Check("/dev/net/tun", State.MISSING, f"cannot be opened: {error.strerror}", remedy)
+        try_device_file()
+    except TunUnavailableError as error:
+        return Check("/dev/net/tun", State.MISSING, error.cause, error.remedy)
     return Check("/dev/net/tun", State.OK, "opens")
 
 
 def _namespaces() -> Iterator[Check]:
-    """A host is made for a moment, and how far it came says the rest."""
+    """Two hosts are made for a moment, as the demo needs them, and how far they came says the rest."""
     failed = None
     try:
-        with NamespaceHost(Order("tun0", "192.0.2.2", 24, "192.0.2.1", 1500)) as host:
-            host.attach().close()
-            privilege = host.privilege
+        with Lab() as lab:
+            privilege = lab.privilege
     except HostError as error:
         failed = error.failed
         privilege = failed.privilege
@@ -107,9 +102,11 @@ def _namespaces() -> Iterator[Check]:
         yield Check("TUN in a namespace", State.MISSING, "not tried", "see privilege")
         return
     yield Check("privilege", State.OK, _PRIVILEGES[privilege])
-    yield Check("network namespace", State.OK, "made one, and it is gone again")
+    yield Check("network namespace", State.OK, "made two, and they are gone again")
     if failed is None:
-        yield Check("TUN in a namespace", State.OK, "made one with an address and a route, and it is gone again")
+        yield Check(
+            "TUN in a namespace", State.OK, "made one in each, with an address and a route, and they are gone again"
+        )
     else:
         yield Check("TUN in a namespace", State.MISSING, failed.cause, failed.remedy)
 

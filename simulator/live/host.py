@@ -7,7 +7,8 @@
     job.result()
 
 `simulator.live.agent` is the other side of it. Functions and arguments travel pickled: a function is found again by its
-module and name, so it must be at the top level of a module.
+module and name, so it must be at the top level of a module that can be imported, not of the script that is run. Modules
+are looked for in the directories of `sys.path`, without the current directory's empty entry.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
+from pathlib import Path
 
 from simulator.links.tun import TunLink
 from simulator.live.messages import LARGEST_MESSAGE, Attached, Failed, Message, Order, Request, Stop
@@ -92,7 +94,8 @@ class NamespaceHost:
                 raise HostError(
                     Failed("process", f"{sys.executable} cannot be run ({error.strerror})", "", "")
                 ) from error
-        self._channel.send(pickle.dumps(order))
+        with suppress(ConnectionError):  # dead already: `attach` says so
+            self._channel.send(pickle.dumps(order))
 
     @property
     def process(self) -> int:
@@ -104,7 +107,7 @@ class NamespaceHost:
         self._channel.settimeout(_SECONDS_TO_ATTACH)
         try:
             octets, descriptors, _, _ = socket.recv_fds(self._channel, LARGEST_MESSAGE, 1)
-        except TimeoutError:
+        except OSError:  # no answer in time, or a reset: the process is dead
             octets, descriptors = b"", []
         answer = (
             pickle.loads(octets)
@@ -121,16 +124,44 @@ class NamespaceHost:
     def start(
         self, function: Callable[..., object], *arguments: object, on_report: Callable[[object], object] | None = None
     ) -> Job:
-        """Run `function(report, *arguments)` in the host; `on_report` gets each value it reports."""
-        job = Job(next(self._numbers), function.__name__, on_report)
+        """Run `function(report, *arguments)` in the host; `on_report` gets each value it reports.
+
+        Arguments, result and each report have to fit into a message each, `LARGEST_MESSAGE` octets pickled. Raises
+        ValueError for a function or arguments that cannot travel, HostError when the host's process is gone.
+        """
+        name = getattr(function, "__qualname__", repr(function))
+        if getattr(function, "__module__", None) == "__main__":
+            raise ValueError(f"{name} is a function of the script itself: it must live in a module to be imported")
+        try:
+            call = pickle.dumps((function, arguments))
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            raise ValueError(
+                f"{name} must live at the top level of an importable module, and its arguments must be pickled: {error}"
+            ) from error
+        job = Job(next(self._numbers), name, on_report)
+        octets = pickle.dumps(Request(job.number, call))
+        if len(octets) > LARGEST_MESSAGE:
+            raise ValueError(
+                f"the arguments of {name} take {len(octets)} octets, more than the {LARGEST_MESSAGE} of a message"
+            )
+        self._send(octets)
         self._jobs[job.number] = job
-        self._channel.send(pickle.dumps(Request(job.number, function, arguments)))
         return job
 
     def stop(self, job: Job) -> None:
-        """End a job; `job.done` follows."""
+        """End a job; `job.done` follows. Raises HostError when the host's process is gone."""
         if not job.done:
-            self._channel.send(pickle.dumps(Stop(job.number)))
+            self._send(pickle.dumps(Stop(job.number)))
+
+    def _send(self, octets: bytes) -> None:
+        try:
+            self._channel.send(octets)
+        except ConnectionError as error:
+            raise self._gone() from error
+
+    def _gone(self) -> HostError:
+        gone = f"the host {self.order.address} is gone (process {self.process})"
+        return HostError(Failed("process", gone, "", self.privilege))
 
     def fileno(self) -> int:
         """Readable when there are messages to take."""
@@ -146,8 +177,7 @@ class NamespaceHost:
             except ConnectionError:
                 octets = b""
             if not octets:
-                gone = f"the host {self.order.address} is gone (process {self.process})"
-                raise HostError(Failed("process", gone, "", self.privilege))
+                raise self._gone()
             message: Message = pickle.loads(octets)
             job = self._jobs[message.job]
             job.take(message)
@@ -173,12 +203,15 @@ class NamespaceHost:
 
 
 def _start_agent(channel: socket.socket) -> subprocess.Popen[bytes]:
+    # The agent may be root, so nothing is imported from wherever we happen to be: no current directory through -m, nor
+    # by an empty entry. Our own package comes last, in case that it was found through just that entry.
+    path = [*filter(None, sys.path), str(Path(__file__).resolve().parents[2])]
     return subprocess.Popen(
-        [sys.executable, "-m", "simulator.live.agent", str(channel.fileno())],
+        [sys.executable, "-P", "-m", "simulator.live.agent", str(channel.fileno())],
         pass_fds=[channel.fileno()],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         # A session of its own: Ctrl-C at the terminal is for us, and we end the hosts in good order.
         start_new_session=True,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(path)},
     )

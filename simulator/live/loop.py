@@ -15,6 +15,7 @@ from __future__ import annotations
 import errno
 import select
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -25,6 +26,9 @@ __all__ = ["BATCH", "LiveLoop", "Program", "Served", "Waitable"]
 
 BATCH = 64
 """Datagrams taken from one link before the next has its turn; also calls of one program in a row."""
+
+_REMEMBERED = 100
+"""Failures of programs that are kept, the newest."""
 
 _GONE = frozenset({errno.EBADFD, errno.EIO, errno.EBADF})
 """The device was deleted (EIO in older kernels), or the link closed. Any other errno may pass."""
@@ -56,6 +60,8 @@ class LiveLoop:
         self.router = router
         self.lost: list[Interface] = []
         """Interfaces whose device was deleted, or link closed, while served; nothing more comes from them."""
+        self.failures: deque[tuple[Any, OSError]] = deque(maxlen=_REMEMBERED)
+        """The divert socket, and what its program raised: the last of them."""
         self._poll = select.poll()
         self._ready: dict[int, Callable[[], object]] = {}
         self._programs: list[tuple[Any, Program]] = []
@@ -77,7 +83,12 @@ class LiveLoop:
         self._poll.register(descriptor, select.POLLIN)
 
     def attach(self, divert: Any, program: Program) -> None:
-        """Have `program(divert)` called whenever the divert socket has a datagram; the socket becomes non-blocking."""
+        """Have `program(divert)` called whenever the divert socket has a datagram; the socket becomes non-blocking.
+
+        An OSError of the program does not end the loop, for a send may fail in passing (ENOBUFS while the far end's
+        interface is down): it goes to `failures`, and the program is called again for the next datagram.
+        BlockingIOError is no failure. Other exceptions end `run`.
+        """
         divert.setblocking(False)
         self._programs.append((divert, program))
 
@@ -131,10 +142,12 @@ class LiveLoop:
     def _run_programs(self) -> None:
         for divert, program in self._programs:
             if divert.readable:
-                try:
-                    for _ in range(BATCH):
+                for _ in range(BATCH):
+                    try:
                         program(divert)
-                        if not divert.readable:
-                            break
-                except BlockingIOError:
-                    pass
+                    except BlockingIOError:
+                        break
+                    except OSError as error:
+                        self.failures.append((divert, error))
+                    if not divert.readable:
+                        break

@@ -43,11 +43,13 @@ class Failed(NamedTuple):
 
 
 class Request(NamedTuple):
-    """Run `function(report, *arguments)` as job number `job`."""
+    """Do `call` as job number `job`: a pickled pair `(function, arguments)`, for `function(report, *arguments)`.
+
+    Pickled for itself, so that a call that cannot be unpickled concerns its job alone.
+    """
 
     job: int
-    function: Callable[..., object]
-    arguments: tuple[object, ...]
+    call: bytes
 
 
 class Stop(NamedTuple):

@@ -8,6 +8,7 @@ descriptor) in them.
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import signal
 import sys
@@ -17,6 +18,7 @@ __all__ = ["NamespaceError", "die_with_parent", "enter_network_namespace"]
 _CLONE_NEWUSER = 0x1000_0000
 _CLONE_NEWNET = 0x4000_0000
 _PR_SET_PDEATHSIG = 1
+_MORE = "allow more of them: sysctl user.max_net_namespaces"
 
 
 class NamespaceError(Exception):
@@ -58,7 +60,9 @@ def enter_network_namespace() -> str:
     except PermissionError:
         pass
     except OSError as error:
-        raise NamespaceError(f"no network namespaces ({error.strerror})", "a kernel with CONFIG_NET_NS") from error
+        # namespaces(7): ENOSPC is a limit on their number, of the user or of a user namespace around us.
+        remedy = _MORE if error.errno == errno.ENOSPC else "a kernel with CONFIG_NET_NS"
+        raise NamespaceError(f"no network namespace ({error.strerror})", remedy) from error
     uid, gid = os.getuid(), os.getgid()
     try:
         _call("unshare", _CLONE_NEWUSER | _CLONE_NEWNET)
@@ -68,6 +72,11 @@ def enter_network_namespace() -> str:
                 stream.write(line)
     except OSError as error:
         what = error.strerror or str(error)
+        if error.errno == errno.ENOSPC:
+            raise NamespaceError(
+                f"not root, and no network namespace in a user namespace ({what})",
+                f"run as root, or {_MORE}, and likewise user.max_user_namespaces",
+            ) from error
         raise NamespaceError(
             f"not root, and no user namespace ({what})",
             "run as root, or allow unprivileged user namespaces (sysctl "

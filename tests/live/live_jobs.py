@@ -200,3 +200,17 @@ def delete_device(report: Report) -> None:
 
     with IPRoute() as netlink:
         netlink.link("del", index=netlink.link_lookup(ifname=DEVICE)[0])
+
+
+def say(report: Report, characters: int, reported: bool) -> str | None:
+    """So many characters, as a report or as the result."""
+    text = "x" * characters
+    if not reported:
+        return text
+    report(text)
+    return None
+
+
+def fail(report: Report, text: str) -> None:
+    """An exception that says it."""
+    raise RuntimeError(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import signal
 import socket
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from simulator.live.host import Order
+from simulator.live.host import HostError, NamespaceHost, Order
 
 pytestmark = pytest.mark.live
 
@@ -57,3 +58,34 @@ def test_an_agent_that_is_interrupted_ends_silently(number: signal.Signals) -> N
         agent.send_signal(number)
         assert agent.communicate(timeout=20)[1] == b""
         assert agent.returncode == -signal.SIGKILL
+
+
+def test_a_host_that_is_killed_before_it_stands(privilege: str) -> None:
+    host = NamespaceHost(pickle.loads(ORDER))
+    os.kill(host.process, signal.SIGKILL)
+    with pytest.raises(HostError, match="ended or hung before it said a word"):
+        host.attach()
+    assert not Path(f"/proc/{host.process}").exists()
+
+
+def test_nothing_is_imported_from_the_current_directory(
+    privilege: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trace = tmp_path / "imported"
+    hostile = f"open({str(trace)!r}, 'a').write(__name__)\nraise SystemExit(1)\n"
+    for name in ("selectors", "pickle", "pyroute2", "pytun", "simulator/__init__"):
+        file = tmp_path / f"{name}.py"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(hostile)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", ["", *sys.path])
+    with NamespaceHost(pickle.loads(ORDER)) as host, host.attach():
+        pass
+    assert not trace.exists()
+
+
+def test_our_package_is_found_wherever_it_came_from(privilege: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = Path(__file__).parents[2]
+    monkeypatch.setattr(sys, "path", ["", *(path for path in sys.path if Path(path).resolve() != root)])
+    with NamespaceHost(pickle.loads(ORDER)) as host, host.attach():
+        pass

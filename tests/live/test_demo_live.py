@@ -109,3 +109,19 @@ def test_doctor_finds_everything_where_the_demo_runs(privilege: str) -> None:
     found = json.loads(done.stdout)
     assert found["mode"] == "tun"
     assert {check["state"] for check in found["checks"]} <= {"ok", "optional"}
+
+
+def test_a_host_that_dies_on_the_way_is_one_line(privilege: str) -> None:
+    words = [*DIVERTSIM, "demo", "--count", "1000", "--mode", "tun"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        for line in process.stdout:
+            if "bytes from" in line:
+                break
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        os.kill(int(children[0]), signal.SIGKILL)
+        process.stdout.read()
+        (error,) = process.stderr.read().splitlines()
+        assert "is gone" in error
+        assert process.wait(timeout=5) == 1

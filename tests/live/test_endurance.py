@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import live_jobs
 import pytest
 from lab_runs import divert_socket, do, finish, put_back, start_listening, stop, wall_router
@@ -56,6 +58,21 @@ def test_a_host_interface_goes_down_and_comes_back(lab: Lab) -> None:
     do(loop, lab.right, live_jobs.switch, RIGHT.router, True)
     assert do(loop, lab.left, echo.ping_by_socket, RIGHT.host, 3, 0.02, 5.0) == (3, 3)
     assert loop.lost == []
+    assert router.ledger.balanced
+
+
+def test_a_host_interface_goes_down_and_comes_back_under_a_diverting_rule(lab: Lab) -> None:
+    router = wall_router()
+    router.ipchains("-A output -p icmp -j DIVERT 1234")
+    loop = lab.connect(router)
+    divert = divert_socket(router)
+    loop.attach(divert, put_back)
+    do(loop, lab.right, live_jobs.switch, RIGHT.router, False)
+    assert do(loop, lab.left, echo.ping_by_socket, RIGHT.host, 3, 0.02, 0.2) == (3, 0)
+    assert [(sock, error.errno) for sock, error in loop.failures] == [(divert, errno.ENOBUFS)] * 3
+    do(loop, lab.right, live_jobs.switch, RIGHT.router, True)
+    assert do(loop, lab.left, echo.ping_by_socket, RIGHT.host, 3, 0.02, 5.0) == (3, 3)
+    assert len(loop.failures) == 3
     assert router.ledger.balanced
 
 

@@ -69,6 +69,10 @@ def test_without_the_device_file(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("TunTapDevice", "IFF_TUN", "IFF_NO_PI"):
         setattr(fake, name, 0)
     monkeypatch.setitem(sys.modules, "pytun", fake)
-    monkeypatch.setattr(os.path, "exists", lambda path: False)
+
+    def missing(path: str, flags: int) -> int:
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory")
+
+    monkeypatch.setattr(os, "open", missing)
     with pytest.raises(TunUnavailableError, match="modprobe tun"):
         create_device()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import time
 from collections.abc import Iterator
@@ -127,14 +128,43 @@ def test_a_program_that_reads_nothing_does_not_hang_the_loop(bench: Bench) -> No
 def test_an_error_of_a_program_is_not_taken_for_one_of_the_link(bench: Bench) -> None:
     divert = bench.divert("-A forward -j DIVERT 1234")
 
+    error = OSError(errno.EIO, "the program's own")
+
     def program(sock: Any) -> None:
-        raise OSError(5, "the program's own")
+        sock.recv(65535)
+        raise error
+
+    bench.loop.attach(divert, program)
+    for number in (1, 2):
+        bench.left.send(echo_request(number))
+    bench.loop.run_once(1)
+    assert list(bench.loop.failures) == [(divert, error)] * 2
+    assert bench.loop.lost == []
+
+
+def test_a_program_that_always_fails_neither_hangs_the_loop_nor_fills_memory(bench: Bench) -> None:
+    divert = bench.divert("-A forward -j DIVERT 1234")
+
+    def program(sock: Any) -> None:
+        raise OSError(errno.EIO, "again")
+
+    bench.loop.attach(divert, program)
+    for number in range(1, 11):
+        bench.left.send(echo_request(number))
+    bench.loop.run_once(1)
+    assert 10 <= len(bench.loop.failures) <= 100
+
+
+def test_an_exception_that_is_no_error_of_the_system_ends_the_loop(bench: Bench) -> None:
+    divert = bench.divert("-A forward -j DIVERT 1234")
+
+    def program(sock: Any) -> None:
+        raise LookupError("a mistake of the program")
 
     bench.loop.attach(divert, program)
     bench.left.send(echo_request(1))
-    with pytest.raises(OSError, match="the program's own"):
+    with pytest.raises(LookupError, match="a mistake"):
         bench.loop.run_once(1)
-    assert bench.loop.lost == []
 
 
 def test_a_timer_fires_in_time_and_its_packet_meets_the_program(bench: Bench) -> None:
