@@ -5,8 +5,11 @@ Exit status: 0 good, 1 an expectation failed or something was found, 2 misuse.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import importlib
+import os
+import sys
 from typing import Any
 
 import click
@@ -45,7 +48,16 @@ class _Commands(click.Group):
             if error.errno == errno.EPIPE:
                 raise  # whoever read our output has gone: click ends in silence
             click.echo(f"divertsim: {error}", err=True)
+            _forget_output()
             ctx.exit(2)
+
+
+def _forget_output() -> None:
+    """What standard output still holds goes nowhere: the interpreter would fail on it once more when it ends."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
