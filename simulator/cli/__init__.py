@@ -55,8 +55,9 @@ class _Commands(click.Group):
 def _forget_output() -> None:
     """What standard output still holds goes nowhere: the interpreter would fail on it once more when it ends."""
     with contextlib.suppress(OSError, ValueError):
+        output = sys.stdout.fileno()
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
+        os.dup2(nowhere, output)
         os.close(nowhere)
 
 
