@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from rules.fields import Fields
+from rules.fields import MORE_FRAGMENTS, OFFSET_MASK, Fields
 from rules.ipchains.questions import header_questions, interfaces
 from rules.ipchains.rule import ALL_PORTS, Action, Flag, Inverse, Rule, SpecialTarget
 from rules.ipchains.switches import Switches
@@ -27,6 +27,7 @@ BUILT_IN = ("input", "forward", "output")
 
 _POLICIES = {Action.ACCEPT, Action.DENY, Action.REJECT}
 _ALL_FLAGS = 0x3F
+_FRAGMENT_BITS = MORE_FRAGMENTS | OFFSET_MASK
 
 
 def refused(number: int) -> OSError:
@@ -144,6 +145,20 @@ class Chain:
     @property
     def rules(self) -> tuple[Rule, ...]:
         return tuple(entry.rule for entry in self.entries)
+
+    def pass_by(self, fields: Fields) -> Verdict | None:
+        """The policy's answer to an unmarked packet that is no fragment, where there is no rule to try; counted.
+
+        None, and nothing counted, when the chain has to be searched (:func:`rules.ipchains.engine.traverse`), which
+        gives the same answer.  Not for engines that look at whole packets before any rule (linux.md Z1).
+        """
+        if self.entries or fields.mark or fields.fragment & _FRAGMENT_BITS:
+            return None
+        verdict = self.verdicts.get(fields.tos)
+        if verdict is not None:
+            self.packets += 1
+            self.octets += fields.total_length
+        return verdict
 
     def number_from(self, number: int) -> None:
         """Tell the entries from this number on where they stand."""

@@ -123,12 +123,7 @@ def traverse(
     tos = fields.tos
     mark = fields.mark
     if not chain.entries:
-        policy = chain.verdicts.get(tos)
-        if policy is None or mark or testing:
-            return _ended(chain, fields, (), tos, mark, (), (), testing)
-        chain.packets += 1
-        chain.octets += fields.total_length
-        return policy
+        return _ended(chain, fields, (), tos, mark, (), (), testing)
     seen = as_matched(fields, switches)
     length = fields.total_length
     trail: list[str] = []

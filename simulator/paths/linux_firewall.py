@@ -29,9 +29,25 @@ class LinuxFirewall:
         unheard_goes = profile.pass_through_goes if profile.pass_through else None
         self._passes_through = listeners if unheard_goes == "to the next rule" else None
         self._accepts_unheard = unheard_goes == "accepted"
+        self._passes_by = not self._switches.short_packets_denied
 
     def consult(self, chain: Chain, packet: Packet, interface: Interface) -> Verdict:
         """The chain's verdict, its other effects done: log lines, TOS, mark (F31, F33, F34)."""
+        verdict = chain.pass_by(packet) if self._passes_by else None
+        if verdict is None:
+            verdict = self._search(chain, packet, interface)
+        if self._tracer.listening:
+            self._tracer.record(
+                Kind.FIREWALL,
+                packet,
+                hook=chain.name,
+                rule=verdict.rule,
+                verdict=verdict.action.name,
+                port=verdict.port,
+            )
+        return verdict
+
+    def _search(self, chain: Chain, packet: Packet, interface: Interface) -> Verdict:
         verdict = traverse(
             chain,
             packet,
@@ -44,15 +60,6 @@ class LinuxFirewall:
             self._take_effect(packet, verdict)
         if self._accepts_unheard and verdict.action is Action.DIVERT and verdict.port not in self._listeners:
             verdict = replace(verdict, action=Action.ACCEPT, port=None)
-        if self._tracer.listening:
-            self._tracer.record(
-                Kind.FIREWALL,
-                packet,
-                hook=chain.name,
-                rule=verdict.rule,
-                verdict=verdict.action.name,
-                port=verdict.port,
-            )
         return verdict
 
     def _take_effect(self, packet: Packet, verdict: Verdict) -> None:

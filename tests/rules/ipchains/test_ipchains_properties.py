@@ -184,6 +184,26 @@ def test_a_rule_matches_when_all_its_questions_say_yes(rule: Rule, fields: Heade
     assert bool(verdict.matched) == all(question.test(seen) for question in questions(rule))
 
 
+@given(st.lists(packets(), min_size=1, max_size=8), st.sampled_from(["ACCEPT", "DENY", "REJECT"]), st.booleans())
+def test_passing_by_is_traversing_an_empty_chain(sent: list[Header], policy: str, ruled: bool) -> None:
+    """Same answer, same counters; what it does not answer is left to the search, uncounted."""
+    quick, plain = Tables(), Tables()
+    for tables in (quick, plain):
+        tables.run(f"-P input {policy}")
+        if ruled:
+            tables.run("-A input -p udp")
+    chain = quick.chains["input"]
+    answered = 0
+    for fields in sent + sent:
+        verdict = chain.pass_by(fields)
+        answered += verdict is not None
+        assert (verdict or quick.traverse("input", fields, "eth0")) == plain.traverse("input", fields, "eth0")
+        assert (chain.packets, chain.octets) == (plain.chains["input"].packets, plain.chains["input"].octets)
+    ordinary = [fields for fields in sent if not fields.mark and not fields.fragment & 0x3FFF]
+    assert answered >= len(ordinary) * (not ruled)
+    assert not (ruled and answered)
+
+
 @given(whole_tables(), packets(), st.sampled_from(INTERFACES))
 def test_a_reinjected_packet_sees_no_divert_rule(tables: Tables, fields: Header, interface: str) -> None:
     """It fares as in the same tables with rules in place of those that never match."""
