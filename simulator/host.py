@@ -15,7 +15,7 @@ from simulator.icmp_errors import PORT_UNREACHABLE, PROTOCOL_UNREACHABLE, Report
 from simulator.node import Node
 from simulator.outgoing import Outgoing, Send
 from simulator.packet import Packet
-from simulator.routing import Kind, is_multicast
+from simulator.routing import is_multicast
 from simulator.sockets.raw import RawSockets
 from simulator.sockets.udp import UdpPorts, UdpSocket, proxied
 from simulator.wire import checksum, icmp, tcp, udp
@@ -91,7 +91,7 @@ class Host:
 
     def _tcp(self, packet: Packet, segment: bytes) -> None:
         """RFC 9293 section 3.10.7.1: every port is closed."""
-        if self._is_for_many(packet.destination):
+        if self._node.routes.is_for_many(packet.destination):
             return
         try:
             header, data = tcp.parse(segment, source=packet.source, destination=packet.destination)
@@ -101,10 +101,6 @@ class Host:
             answer = tcp.reset_for(header, len(data)).emit(b"", source=packet.destination, destination=packet.source)
             ttl = self._node.profile.default_ttl
             self._send(Outgoing(TCP, packet.source, answer, ttl, source=packet.destination))
-
-    def _is_for_many(self, destination: int) -> bool:
-        route = self._node.routes.lookup(destination)
-        return is_multicast(destination) or (route is not None and route.kind is Kind.BROADCAST)
 
     def send_udp(self, source: int, source_port: int, destination: int, destination_port: int, data: bytes) -> int:
         """A UDP socket of this host writes: the errno, 0 for success."""

@@ -14,7 +14,7 @@ from simulator.clock import Clock
 from simulator.node import Node
 from simulator.outgoing import Outgoing, Send
 from simulator.packet import Packet
-from simulator.routing import Kind, Routes, is_class_e, is_multicast
+from simulator.routing import Kind, is_class_e, is_multicast
 from simulator.wire import icmp
 
 __all__ = [
@@ -136,7 +136,7 @@ class IcmpErrors:
         if packet.protocol == ICMP and (kind := packet.icmp_type) is not None and not manners.about_icmp(kind):
             return
         routes = self._node.routes
-        if not manners.source_ok(packet.source) or _not_unicast(packet.destination, routes):
+        if not manners.source_ok(packet.source) or routes.is_for_many(packet.destination):
             return
         way_back = routes.lookup(packet.source)
         if way_back is None or way_back.kind is Kind.BROADCAST:
@@ -149,11 +149,3 @@ class IcmpErrors:
         source = packet.destination if packet.destination in self._node.own else 0
         ttl = self._node.profile.icmp_ttl
         self._send(Outgoing(ICMP, packet.source, message, ttl, source=source, tos=manners.tos(packet.tos)))
-
-
-def _not_unicast(destination: int, routes: Routes) -> bool:
-    """A datagram to many gets no error: every receiver would answer."""
-    if is_multicast(destination) or destination == 0xFFFFFFFF:
-        return True
-    route = routes.lookup(destination)
-    return route is not None and route.kind is Kind.BROADCAST

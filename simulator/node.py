@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 from collections import deque
+from collections.abc import Iterable, Iterator
 
 from rules.addresses import dotted
 from simulator.clock import Clock
@@ -90,6 +91,23 @@ class Node:
         if route is not None and route.kind is RouteKind.LOCAL:
             return self.loopback.address or 0
         return self.source_towards(destination)
+
+    def generate(self, packet: Packet, detail: str) -> None:
+        """A packet comes into being here that nobody sent: a copy, a further fragment."""
+        self.ledger.generated += 1
+        if self.tracer.listening:
+            self.tracer.record(Kind.GENERATED, packet, detail=detail)
+
+    def pieces(self, packet: Packet, octets: Iterable[bytes]) -> Iterator[Packet]:
+        """The fragments of a packet in the order in which they leave, each counted when its turn comes: the first goes
+        on as the packet itself, the others are new."""
+        for index, part in enumerate(octets):
+            piece = packet.with_octets(part)
+            if index:
+                self.generate(piece, f"fragment of #{packet.number}")
+            else:
+                piece.number = packet.number
+            yield piece
 
     def drop(self, packet: Packet, reason: Reason) -> int:
         """The packet ends here.  Returns 0: whoever sent it is told nothing."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Kind", "Route", "Routes", "is_class_e", "is_loopback", "is_multicast"]
 
+_LIMITED_BROADCAST = 0xFFFFFFFF
 _REMEMBERED = 4096
 """Destinations whose answer is kept; a flood of random addresses must not fill the memory."""
 
@@ -145,6 +146,13 @@ class Routes:
                 if route.interface.up:
                     return route
         return None
+
+    def is_for_many(self, destination: int) -> bool:
+        """Whether an address is a group's or a broadcast address: every receiver would answer at once."""
+        if is_multicast(destination) or destination == _LIMITED_BROADCAST:
+            return True
+        route = self.lookup(destination)
+        return route is not None and route.kind is Kind.BROADCAST
 
     def interface_down(self, interface: Interface) -> None:
         """Routes that are not connected go with their interface, and do not come back with it (bsd.md W-15)."""

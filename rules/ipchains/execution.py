@@ -9,6 +9,7 @@ import errno
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from rules.ipchains import check, listing
 from rules.ipchains.chains import Chain, Chains
@@ -132,7 +133,7 @@ class Execution:
         for name in names:
             if self._verbose:
                 self.lines.append(f"{doing} chain `{name}'")
-            self._attempt(command, lambda name=name: operation(name))  # type: ignore[misc]
+            self._attempt(command, partial(operation, name))
 
     def flush(self, command: Command) -> None:
         self._each_chain(command, "Flushing", self.chains.flush, user=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 from enum import Enum
 from fnmatch import fnmatchcase
@@ -250,10 +251,10 @@ class ReceivedBy:
     """``recv``: the interface it came in by, in either pass (E-17)."""
 
     reads: ClassVar[frozenset[str]] = frozenset({"receive_interface"})
-    interfaces: object
+    interfaces: Container[object]
 
     def test(self, fields: Fields) -> bool:
-        return fields.receive_interface in self.interfaces  # type: ignore[operator]
+        return fields.receive_interface in self.interfaces
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +262,7 @@ class TransmittedBy:
     """``xmit``: the interface it is about to leave by; never in the in pass (E-17)."""
 
     reads: ClassVar[frozenset[str]] = frozenset({"transmit_interface"})
-    interfaces: object
+    interfaces: Container[object]
 
     def test(self, fields: Fields) -> bool:
-        return fields.transmit_interface in self.interfaces  # type: ignore[operator]
+        return fields.transmit_interface in self.interfaces

@@ -246,7 +246,7 @@ class _Host:
 
     def _socket(self, step: Mapping[str, Any]) -> Answer:
         domain, kind, proto = step["domain"], step["type"], step["proto"]
-        if domain == PF_DIVERT and not self.router.profile.own_family:  # type: ignore[attr-defined]
+        if domain == PF_DIVERT and not self.path.profile.own_family:
             raise OSError(errno.EAFNOSUPPORT, "no such family")
         if (domain, kind) == (socket.AF_INET, socket.SOCK_RAW) and proto < 256:
             if not self.router.node.privileged:
@@ -268,8 +268,7 @@ class _Host:
         if isinstance(sock, DivertSocket):
             sock.bind(octets)
         elif sock is not None:
-            bind: Callable[[tuple[str, int]], object] = sock.bind  # type: ignore[attr-defined]
-            bind((dotted(int.from_bytes(octets[4:8], "big")), int.from_bytes(octets[2:4], "big")))
+            sock.bind((dotted(int.from_bytes(octets[4:8], "big")), int.from_bytes(octets[2:4], "big")))
         return {}
 
     def _close(self, step: Mapping[str, Any]) -> Answer:

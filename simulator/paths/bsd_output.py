@@ -17,7 +17,7 @@ from rules.fields import DONT_FRAGMENT, TCP
 from simulator import fragments
 from simulator.fragments import fragment
 from simulator.interfaces import Interface
-from simulator.ledger import Ledger, Reason
+from simulator.ledger import Reason
 from simulator.node import Node
 from simulator.outgoing import Outgoing
 from simulator.packet import Packet
@@ -50,7 +50,6 @@ class Output:
         self.counters = counters
         self.returning: deque[tuple[Packet, bool]] = deque()
         """What waits for ip_input, and whether its header checksum is vouched for."""
-        self._ledger: Ledger = node.ledger
         self._tracer = node.tracer
         self._drop = node.drop
         self._own = node.own
@@ -174,9 +173,7 @@ class Output:
         twin = Packet(packet.octets, interface)
         twin.link_broadcast = True
         twin.fix_checksum()
-        self._ledger.generated += 1
-        if self._tracer.listening:
-            self._tracer.record(Kind.GENERATED, twin, detail=f"copy of #{packet.number} looped back")
+        self.node.generate(twin, f"copy of #{packet.number} looped back")
         self.returning.append((twin, False))
 
     def other_hop(self, packet: Packet, route: Route) -> Route:
@@ -222,14 +219,7 @@ class Output:
             self._drop(packet, Reason.NEEDS_FRAGMENTING)
             return errno.EMSGSIZE
         self.counters.ofragments += len(pieces)
-        for index, octets in enumerate(pieces):
-            piece = packet.with_octets(octets)
-            if index:
-                self._ledger.generated += 1
-                if self._tracer.listening:
-                    self._tracer.record(Kind.GENERATED, piece, detail=f"fragment of #{packet.number}")
-            else:
-                piece.number = packet.number
+        for piece in self.node.pieces(packet, pieces):
             result = self.hand_over(piece, route)
             if result:
                 return result

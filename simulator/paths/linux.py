@@ -15,13 +15,12 @@ stage calls it, and all return the errno that a local sender gets, 0 for none.
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from rules.fields import DONT_FRAGMENT, ICMP, MORE_FRAGMENTS, OFFSET_MASK, TCP
 from rules.ipchains import Tables
 from rules.ipchains.rule import Action
 from rules.ipchains.verdict import Verdict
-from simulator import fragments
 from simulator.collecting import Collecting
 from simulator.fragments import LinuxReassembly, Outcome, Timeout, fragment
 from simulator.host import Host
@@ -335,22 +334,9 @@ class LinuxPath:
     def _send_fragments(self, packet: Packet, route: Route, origin: Origin) -> int:
         """R10: the pieces do not meet the output chain again."""
         result = 0
-        for piece in self._pieces(packet, route.interface.mtu, origin.fragments):
+        for piece in self.node.pieces(packet, fragment(packet.octets, route.interface.mtu, style=origin.fragments)):
             result = self._transmit(piece, route) or result
         return result
-
-    def _pieces(self, packet: Packet, mtu: int, style: fragments.Style) -> Iterator[Packet]:
-        """The fragments of a datagram, each counted when its turn comes: the first one to leave goes on as the datagram
-        itself, the others are new."""
-        for index, octets in enumerate(fragment(packet.octets, mtu, style=style)):
-            piece = packet.with_octets(octets)
-            if index:
-                self._ledger.generated += 1
-                if self._tracer.listening:
-                    self._tracer.record(Kind.GENERATED, piece, detail=f"fragment of #{packet.number}")
-            else:
-                piece.number = packet.number
-            yield piece
 
     def _send_special(self, packet: Packet, route: Route) -> int:
         """To this host itself, or to many (H11, H12)."""
@@ -376,9 +362,7 @@ class LinuxPath:
         twin = packet.copy()
         twin.received_on = route.interface
         twin.leaving_by = None
-        self._ledger.generated += 1
-        if self._tracer.listening:
-            self._tracer.record(Kind.GENERATED, twin, detail=f"copy of #{packet.number} looped back")
+        self.node.generate(twin, f"copy of #{packet.number} looped back")
         self.receive(twin, Route(packet.destination, 32, route.interface, kind=RouteKind.LOCAL))
 
     # == local output (ip_build_xmit, ip_queue_xmit) ===============================================================
@@ -440,7 +424,9 @@ class LinuxPath:
         if packet.fragment & DONT_FRAGMENT:
             self._drop(packet, Reason.NEEDS_FRAGMENTING)
             return errno.EMSGSIZE
-        for piece in self._pieces(packet, route.interface.mtu, LOCAL_DATAGRAM.fragments):
+        for piece in self.node.pieces(
+            packet, fragment(packet.octets, route.interface.mtu, style=LOCAL_DATAGRAM.fragments)
+        ):
             result = self._output_chain(piece, route, LOCAL_DATAGRAM)
             if result:
                 return result

@@ -269,6 +269,17 @@ class QueueSocket:
         known = how in (socket.SHUT_RD, socket.SHUT_WR, socket.SHUT_RDWR)
         fail(errno.ENOTCONN if known else errno.EINVAL, f"shutdown({how})")
 
+    def bind(self, address: Any) -> None:
+        """Take a port or an address; each kind of socket says which.  :raises OSError: EOPNOTSUPP if it has neither."""
+        fail(errno.EOPNOTSUPP)
+
+    def getsockname(self) -> tuple[str, int]:
+        """What it is bound to."""
+        fail(errno.EOPNOTSUPP)
+
+    def getpeername(self) -> tuple[str, int]:
+        fail(errno.ENOTCONN)
+
     def connect(self, address: Any) -> None:
         fail(errno.EOPNOTSUPP)
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from worlds import LEFT, RIGHT, World, forwarded
 
 from simulator import IPPROTO_DIVERT
+from simulator.sockets.base import QueueSocket
 from simulator.wire import ipv4
 from simulator.wire.checksum import verify
 
@@ -41,13 +42,13 @@ divert_rules = st.lists(
 )
 
 
-def sockets(world: World) -> list[socket.socket]:
+def sockets(world: World) -> list[QueueSocket]:
     found = []
     for port in (1234, 4321):
         sock = world.router.socket(socket.AF_INET, socket.SOCK_RAW, IPPROTO_DIVERT)
         sock.bind(("0.0.0.0", port))
         found.append(sock)
-    return found  # type: ignore[return-value]
+    return found
 
 
 @settings(max_examples=200, deadline=None)
@@ -59,7 +60,7 @@ def test_linux_forwards_what_it_received(header: ipv4.Header, payload: bytes, ru
     world.eth0.receive(datagram + padding)
     # An identification of 0 is filled in by every write (linux.md D15), so it is no change of the router's.
     for program in programs:
-        if program.readable:  # type: ignore[attr-defined]
+        if program.readable:
             octets, came_from = program.recvfrom(65535)
             assert octets in (datagram, forwarded(datagram))
             if header.identification == 0:
@@ -92,7 +93,7 @@ def test_linux_delivers_what_it_received(header: ipv4.Header, payload: bytes, ru
     ).emit(payload)
     world.eth0.receive(datagram)
     for program in programs:
-        while program.readable:  # type: ignore[attr-defined]
+        while program.readable:
             program.sendto(*program.recvfrom(65535))
     assert world.router.delivered == [datagram]
 
