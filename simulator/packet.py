@@ -244,9 +244,12 @@ class Packet:
 
     @property
     def tcp_options(self) -> bytes | None:
+        """None, too, when the header is not there as far as it says itself; none for a header that says too little."""
         length = self._tcp_header_length
         start = self.header_length
-        return None if length is None else self.octets[start + 20 : start + length]
+        if length is None or length > len(self.octets) - start:
+            return None
+        return self.octets[start + 20 : start + length]
 
     @property
     def tcp_data_length(self) -> int | None:

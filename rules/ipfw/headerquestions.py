@@ -168,13 +168,13 @@ class TcpOptions:
     Raises :class:`TransportCutShortError` for a segment that ends inside its options (F-13).
     """
 
-    reads: ClassVar[frozenset[str]] = frozenset({"tcp_options", "tcp_data_length", "protocol", "fragment_offset"})
+    reads: ClassVar[frozenset[str]] = frozenset({"tcp_options", "protocol", "fragment_offset"})
     present: int
     absent: int = 0
 
     def test(self, fields: Fields) -> bool:
         options = fields.tcp_options
-        if options is None or (fields.tcp_data_length or 0) < 0:
+        if options is None:
             if fields.protocol == TCP and fields.fragment_offset == 0:
                 raise TransportCutShortError
             return False

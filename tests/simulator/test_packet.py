@@ -65,6 +65,16 @@ def test_tcp_fields() -> None:
     assert (other.tcp_sequence, other.tcp_options, other.tcp_data_length) == (None, None, None)
 
 
+@pytest.mark.parametrize(
+    ("words", "present", "expected"), [(6, 4, bytes(4)), (6, 3, None), (15, 8, None), (4, 0, b""), (5, 0, b"")]
+)
+def test_tcp_options_are_there_whole_or_not_at_all(words: int, present: int, expected: bytes | None) -> None:
+    """By the data offset, in words; one that says less than a header has leaves room for none."""
+    whole = bytearray(tcp(LEFT, RIGHT) + bytes(present))
+    whole[32] = words << 4
+    assert Packet(bytes(whole)).tcp_options == expected
+
+
 @given(st.binary(max_size=80))
 def test_any_octets_make_a_packet(octets: bytes) -> None:
     packet = Packet(octets)
