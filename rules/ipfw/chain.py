@@ -9,8 +9,8 @@ from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from rules.ipfw.engine import Entry
 from rules.ipfw.rule import DEFAULT_RULE, Action, Effect, Rule
+from rules.ipfw.step import Entry
 
 __all__ = ["RESERVED_SET", "Chain"]
 

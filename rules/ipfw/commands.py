@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from rules.ipfw.chain import RESERVED_SET
-from rules.ipfw.engine import Entry
 from rules.ipfw.grammar import is_acceptable, read_rule
 from rules.ipfw.listing import Style
 from rules.ipfw.report import Columns, Report
 from rules.ipfw.rule import DEFAULT_RULE
 from rules.ipfw.setcommands import set_command
 from rules.ipfw.state import State
+from rules.ipfw.step import Entry
 from rules.ipfw.tablecommands import table_command
 from rules.ipfw.words import (
     DATA_ERROR,

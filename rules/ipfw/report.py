@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from rules.addresses import dotted
-from rules.ipfw.engine import Entry
 from rules.ipfw.listing import Style, body
 from rules.ipfw.names import PROTOCOL_NAMES
 from rules.ipfw.state import Kind, State
+from rules.ipfw.step import Entry
 
 __all__ = ["Columns", "Report"]
 

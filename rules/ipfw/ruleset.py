@@ -16,9 +16,10 @@ from rules.errors import CommandError
 from rules.fields import Fields
 from rules.ipfw.chain import Chain
 from rules.ipfw.commands import Session, run_command
-from rules.ipfw.engine import Engine, Entry
+from rules.ipfw.engine import Engine
 from rules.ipfw.rule import Action, Rule
 from rules.ipfw.state import Lifetimes, StateTable
+from rules.ipfw.step import Entry
 from rules.ipfw.surroundings import NOWHERE, Surroundings
 from rules.ipfw.switches import PROFILES, Switches
 from rules.ipfw.verdict import Resume, Verdict
