@@ -41,10 +41,10 @@ class Profile:
     """Name and MTU of the loopback interface (linux.md H11)."""
 
     default_ttl: int = 64
-    """TTL of this host's own UDP and TCP datagrams."""
+    """TTL of this host's own UDP and TCP datagrams (IPDEFTTL of RFC 1700; ``net.inet.ip.ttl``)."""
 
     icmp_ttl: int = 255
-    """TTL of this host's own ICMP messages."""
+    """TTL of this host's own ICMP messages: the greatest on Linux (icmp.c), the default one on BSD (bsd.md H-10)."""
 
     first_identification: int = 0
     """The first IP id of the global counter (linux.md O4)."""
@@ -66,7 +66,8 @@ class LinuxProfile(Profile):
     """Reassembly before the input chain instead of at local delivery (linux.md D8, R1; always so in 2.0, D21)."""
 
     source_routes: bool = False
-    """Whether source routes are followed (accept_source_route); else datagrams with one are dropped."""
+    """Whether source routes are followed, else datagrams with one are dropped (``accept_source_route`` of
+    ip_options.c)."""
 
     answers_unroutable: bool = True
     """A received datagram for which there is no route, or whose route says reject, earns its sender an ICMP network or

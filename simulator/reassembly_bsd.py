@@ -46,9 +46,10 @@ class BsdPolicy:
     fragments: int | None = None
     """``net.inet.ip.maxfrags``: fragments in all queues, a further one is refused (M, F-10.7); None no limit."""
     lifetime: float = 30.0
-    """Seconds from the first fragment."""
+    """Seconds from the first fragment (F-3)."""
     tick: float = 0.5
-    """Seconds between looks at the queues, counted from time 0; 0 for a timer that fires on the spot."""
+    """Seconds between looks at the queues, counted from time 0 (ip_slowtimo of ip_input.c); 0 for a timer of their own
+    that fires on the spot (ip_reass.c of M)."""
 
 
 FREEBSD_4 = BsdPolicy(compares_ecn=False, counts_bad=False)

@@ -54,7 +54,7 @@ class Switches:
     """``zero`` of an absent rule prints ``Entry N not found`` on standard output (M-1); elsewhere an error line."""
 
     rule_move_octet: bool = True
-    """``set move rule N`` keeps only the low eight bits of N (the tool holds it in one octet)."""
+    """``set move rule N`` keeps only the low eight bits of N (ipfw2.c of the time holds it in one octet)."""
 
     dst_port_word: bool = True
     """Destination ports are listed behind the word ``dst-port`` (L-4; bare as seen on FreeBSD 13)."""

@@ -22,6 +22,7 @@ _COMMANDS = {
     "doctor": ("doctor", "doctor"),
     "ipchains-restore": ("ipchains_scripts", "ipchains_restore"),
     "ipchains-save": ("ipchains_scripts", "ipchains_save"),
+    "profiles": ("profiles", "profiles"),
 }
 """Each command's module here, and its name there."""
 
