@@ -8,12 +8,13 @@ BIN := $(VENV)/bin
 demo-ready := $(VENV)/.demo-ready
 develop-ready := $(VENV)/.develop-ready
 
-.PHONY: demo test check bench clean help
+.PHONY: demo test check bench statements clean help
 
 help:
 	@echo "make demo   two network stacks, our router between them, and a divert socket in the router"
 	@echo "make test   every test (the live ones skip, with a reason, where the privilege is missing)"
 	@echo "make check  ruff and mypy --strict"
+	@echo "make statements  docs/statements.md anew: which test checks which statement, in which profiles"
 	@echo "make bench  speed, as ratios to a yardstick measured in the same run"
 
 $(BIN)/python:
@@ -42,6 +43,9 @@ check: $(develop-ready)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+statements: $(develop-ready)
+	$(BIN)/python -m tests.statements
 
 bench: $(develop-ready)
 	$(BIN)/python -m benchmarks

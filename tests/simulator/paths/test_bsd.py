@@ -205,6 +205,7 @@ class TestForwarding:
         assert sent == forwarded(udp(LEFT, "10.9.0.1"))
         assert error(told)[:3] == (5, 1, address("192.168.1.9"))
 
+    @pytest.mark.statement("bsd.md F-9")
     @every
     def test_f9_a_forwarded_packet_is_cut_to_the_mtu(self, profile: str) -> None:
         world = BsdWorld(profile, mtu=576)

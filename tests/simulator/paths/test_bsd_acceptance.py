@@ -19,6 +19,7 @@ every = pytest.mark.parametrize("profile", ALL)
 LOCAL = udp("10.0.0.1", RIGHT, data=b"0123456789abcdef")
 
 
+@pytest.mark.statement("bsd.md 15.1")
 @every
 def test_item_1_a_ping_is_diverted_on_its_way_in(profile: str) -> None:
     world = BsdWorld(profile, "100 divert 8668 ip from any to any in")
@@ -29,6 +30,7 @@ def test_item_1_a_ping_is_diverted_on_its_way_in(profile: str) -> None:
     assert sender.packed == bytes((16, 2, 100, 0)) + address(OWN).to_bytes(4, "big") + b"em0\0\0\0\0\0"
 
 
+@pytest.mark.statement("bsd.md 15.2")
 @every
 def test_item_2_outgoing_local_and_forwarded(profile: str) -> None:
     world = BsdWorld(profile, "100 divert 8668 ip from any to any out")
@@ -40,6 +42,7 @@ def test_item_2_outgoing_local_and_forwarded(profile: str) -> None:
     assert through.packed == bytes((16, 2, 100, 0)) + bytes(4) + b"em0\0\0\0\0\0"
 
 
+@pytest.mark.statement("bsd.md 15.3")
 @every
 @pytest.mark.parametrize(("options", "times"), [("", 2), (" in", 1), (" via em0", 1), (" via em1", 1)])
 def test_item_3_an_echoing_program(profile: str, options: str, times: int) -> None:
@@ -51,6 +54,7 @@ def test_item_3_an_echoing_program(profile: str, options: str, times: int) -> No
     assert world.em1.sent == [forwarded(ping(LEFT, RIGHT))] * 3
 
 
+@pytest.mark.statement("bsd.md 15.4")
 @every
 def test_item_4_tags(profile: str) -> None:
     world = BsdWorld(profile, "100 divert 8668 ip from any to any out", "100 deny ip from any to any out")
@@ -61,6 +65,7 @@ def test_item_4_tags(profile: str) -> None:
     assert world.em1.sent == [LOCAL], "the second rule 100 was skipped"
 
 
+@pytest.mark.statement("bsd.md 15.5")
 @every
 def test_item_5_names_and_addresses_of_incoming_packets(profile: str) -> None:
     world = BsdWorld(profile)
@@ -70,6 +75,7 @@ def test_item_5_names_and_addresses_of_incoming_packets(profile: str) -> None:
     assert sock.sendto(udp(LEFT, RIGHT), ("192.168.1.255", 0)) == 28
 
 
+@pytest.mark.statement("bsd.md 15.6")
 @every
 def test_item_6_lengths(profile: str) -> None:
     world = BsdWorld(profile)
@@ -85,6 +91,7 @@ def test_item_6_lengths(profile: str) -> None:
     assert world.counters["toosmall"] == 2
 
 
+@pytest.mark.statement("bsd.md 15.7")
 @every
 def test_item_7_header_checksums(profile: str) -> None:
     world = BsdWorld(profile)
@@ -96,6 +103,7 @@ def test_item_7_header_checksums(profile: str) -> None:
     assert world.counters["badsum"] == 1
 
 
+@pytest.mark.statement("bsd.md 15.8")
 @every
 def test_item_8_larger_than_the_mtu(profile: str) -> None:
     world = BsdWorld(profile, mtu=576)
@@ -106,6 +114,7 @@ def test_item_8_larger_than_the_mtu(profile: str) -> None:
     assert [len(octets) - 20 for octets in world.em1.sent] == [552, 552, 104]
 
 
+@pytest.mark.statement("bsd.md 15.9")
 @every
 def test_item_9_the_remaining_rules_deny(profile: str) -> None:
     world = BsdWorld(profile, "100 count ip from any to any", default_accept=False)
@@ -116,6 +125,7 @@ def test_item_9_the_remaining_rules_deny(profile: str) -> None:
     assert world.dropped == {Reason.DENIED: 2}
 
 
+@pytest.mark.statement("bsd.md 15.10")
 @every
 def test_item_10_two_sockets_on_one_port(profile: str) -> None:
     world = BsdWorld(profile, "100 divert 8668 ip from any to any in")
@@ -135,6 +145,7 @@ def test_item_10_two_sockets_on_one_port(profile: str) -> None:
     assert (len(queued(first)), len(queued(second))) == ((0, 1) if newest else (1, 0))
 
 
+@pytest.mark.statement("bsd.md 15.11")
 @every
 def test_item_11_a_full_queue_keeps_the_first(profile: str) -> None:
     world = BsdWorld(profile, "100 divert 8668 ip from any to any in")
@@ -147,6 +158,7 @@ def test_item_11_a_full_queue_keeps_the_first(profile: str) -> None:
     assert world.dropped == {Reason.SOCKET_FULL: 60 - fitting}
 
 
+@pytest.mark.statement("bsd.md 15.12")
 @every
 def test_item_12_no_listener(profile: str) -> None:
     world = BsdWorld(profile, "100 divert 8668 ip from any to any in")
@@ -155,6 +167,7 @@ def test_item_12_no_listener(profile: str) -> None:
     assert world.counters.get("noproto", 0) == (1 if profile in with_switch("counts_unheard", True) else 0)
 
 
+@pytest.mark.statement("bsd.md 15.13")
 @every
 def test_item_13_tee(profile: str) -> None:
     world = BsdWorld(profile, "100 tee 8668 ip from any to any in", "200 count ip from any to any in")
@@ -166,6 +179,7 @@ def test_item_13_tee(profile: str) -> None:
     assert world.matched(200) == [1 if profile in SINCE_8 else 0]
 
 
+@pytest.mark.statement("bsd.md 15.14")
 @every
 def test_item_14_fragments_out_of_order(profile: str) -> None:
     whole = udp(LEFT, RIGHT, data=bytes(range(250)) * 8)
@@ -186,6 +200,7 @@ def test_item_14_fragments_out_of_order(profile: str) -> None:
     assert first not in world.em1.sent
 
 
+@pytest.mark.statement("bsd.md 15.15")
 @every
 def test_item_15_a_missing_fragment(profile: str) -> None:
     world = BsdWorld(profile, "100 divert 8668 ip from any to any in")
@@ -200,6 +215,7 @@ def test_item_15_a_missing_fragment(profile: str) -> None:
     assert not world.sent
 
 
+@pytest.mark.statement("bsd.md 15.16")
 @every
 @pytest.mark.parametrize("offload", [False, True])
 def test_item_16_a_ping_to_an_own_address(profile: str, offload: bool) -> None:
@@ -216,6 +232,7 @@ def test_item_16_a_ping_to_an_own_address(profile: str, offload: bool) -> None:
         assert [icmp.parse(ipv4.payload(octets)).type for octets in world.router.delivered] == [8, 0]
 
 
+@pytest.mark.statement("bsd.md 15.17")
 @every
 def test_item_17_ttl_1(profile: str) -> None:
     world = BsdWorld(profile, "100 count udp from any to any in", "200 count icmp from any to any out")

@@ -13,6 +13,8 @@ from simulator.fragments import LINUX, fragment
 from simulator.wire import icmp, ipv4
 from simulator.wire.ipv4 import View
 
+pytestmark = pytest.mark.profiles("linux-2.2")
+
 
 class TestReceiving:
     @pytest.mark.parametrize(
@@ -181,6 +183,7 @@ class TestDelivery:
 
 
 class TestForwarding:
+    @pytest.mark.statement("linux.md D20")
     def test_d20_the_three_chains(self) -> None:
         world = World()
         with world.router.trace() as trace:
@@ -188,12 +191,14 @@ class TestForwarding:
         assert hooks(trace) == [("input", "eth0"), ("forward", "eth1"), ("output", "eth1")]
         assert world.eth1.sent == [forwarded(GOOD)]
 
+    @pytest.mark.statement("linux.md D20")
     def test_d20_own_datagrams_meet_the_output_chain(self) -> None:
         world = World()
         with world.router.trace() as trace:
             world.router.send(udp("10.0.0.1", RIGHT))
         assert hooks(trace) == [("output", "eth1")]
 
+    @pytest.mark.statement("linux.md D20")
     def test_d20_datagrams_for_the_host_meet_the_input_chain(self) -> None:
         world = World()
         with world.router.trace() as trace:
@@ -284,6 +289,7 @@ class TestForwarding:
 class TestMartians:
     """T3: what ip_route_input does not believe, silently."""
 
+    @pytest.mark.statement("linux.md T3")
     @pytest.mark.parametrize(
         ("source", "destination", "reason"),
         [
@@ -309,6 +315,7 @@ class TestMartians:
         assert world.dropped == {reason: 1}
         assert world.router.ledger.generated == 0
 
+    @pytest.mark.statement("linux.md T3")
     @pytest.mark.parametrize(
         ("source", "destination"),
         [
@@ -359,6 +366,7 @@ class TestMartians:
         world.eth0.receive(udp(LEFT, "172.16.0.1"))
         assert [error(octets)[:2] for octets in world.eth0.sent] == [(3, 3)]
 
+    @pytest.mark.statement("linux.md T3")
     def test_t3_answers_follow_the_table(self) -> None:
         """The answers that are remembered for a source and a destination are forgotten with the routes."""
         world = World()

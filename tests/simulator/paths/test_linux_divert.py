@@ -14,10 +14,13 @@ from simulator import IPPROTO_DIVERT, Reason
 from simulator.fragments import LINUX, fragment
 from simulator.wire import ipv4
 
+pytestmark = pytest.mark.profiles("linux-2.2")
+
 
 class TestDivert:
     RULES = "-A input -p udp -j DIVERT 1234", "-A forward -p udp -j DIVERT 1234", "-A output -p udp -j DIVERT 1234"
 
+    @pytest.mark.statement("linux.md D5")
     @pytest.mark.parametrize("chain", ["input", "forward", "output"])
     def test_d5_nobody_listens(self, chain: str) -> None:
         world = World("linux-2.2", f"-A {chain} -p udp -j DIVERT 1234")
@@ -25,10 +28,12 @@ class TestDivert:
         assert world.dropped == {Reason.NO_LISTENER: 1}
         assert not world.eth0.sent
 
+    @pytest.mark.statement("linux.md D5")
     def test_d5_a_local_sender_is_refused(self) -> None:
         world = World("linux-2.2", "-A output -j DIVERT 1234")
         assert world.router.send(udp("10.0.0.1", RIGHT)) == errno.EPERM
 
+    @pytest.mark.statement("linux.md D6")
     @pytest.mark.parametrize("chain", ["input", "forward", "output"])
     @pytest.mark.parametrize(
         ("goes", "arrives"), [("to the next rule", False), ("accepted", True)], ids=["next rule", "accepted"]
@@ -42,12 +47,14 @@ class TestDivert:
         world.eth0.receive(GOOD)
         assert len(sock.recv(100)) == len(GOOD)
 
+    @pytest.mark.statement("linux.md D6")
     @pytest.mark.parametrize("goes", ["to the next rule", "accepted"])
     def test_d6_pass_through_with_nothing_after(self, goes: str) -> None:
         world = World("linux-2.2", *self.RULES, pass_through=True, pass_through_goes=goes)
         world.eth0.receive(GOOD)
         assert world.eth1.sent == [forwarded(GOOD)]
 
+    @pytest.mark.statement("linux.md D10")
     @pytest.mark.parametrize(
         ("chain", "octets", "host"),
         [("input", GOOD, ROUTER), ("forward", forwarded(GOOD), ROUTER), ("output", forwarded(GOOD), "0.0.0.0")],
@@ -62,12 +69,14 @@ class TestDivert:
         assert came_from.interface == (None if chain == "output" else "eth0")
         assert world.dropped == {}
 
+    @pytest.mark.statement("linux.md D10")
     def test_d10_own_datagrams_come_from_nowhere(self) -> None:
         world = World("linux-2.2", "-A output -j DIVERT 1234")
         sock = world.divert()
         assert world.router.send(asked := udp("10.0.0.1", RIGHT)) == 0
         assert sock.recvfrom(65535) == (asked, ("0.0.0.0", 1234))
 
+    @pytest.mark.statement("linux.md D7")
     def test_d7_fragments_are_diverted_one_by_one(self) -> None:
         world = World("linux-2.2", "-A input -j DIVERT 1234")
         sock = world.divert()
@@ -76,6 +85,7 @@ class TestDivert:
             world.eth0.receive(part)
         assert [sock.recv(100) for _ in parts] == parts
 
+    @pytest.mark.statement("linux.md D8")
     def test_d8_always_defragment_diverts_whole_datagrams_and_cuts_them_again(self) -> None:
         world = World("linux-2.2", "-A output -j DIVERT 1234", always_defragment=True)
         sock = world.divert()
@@ -88,12 +98,14 @@ class TestDivert:
         assert world.eth1.sent == fragment(forwarded(whole), 1500, style=LINUX)
         assert world.dropped == {}
 
+    @pytest.mark.statement("linux.md D8")
     def test_d8_but_not_what_must_not_be_cut(self) -> None:
         world = World(always_defragment=True)
         with pytest.raises(OSError) as caught:
             world.divert().sendto(udp(LEFT, RIGHT, data=bytes(3000), fragment=0x4000), ANYWHERE)
         assert caught.value.errno == errno.EMSGSIZE
 
+    @pytest.mark.statement("linux.md D9")
     def test_d9_outgoing_writes_are_not_cut(self) -> None:
         world = World()
         sock = world.divert()
@@ -102,6 +114,7 @@ class TestDivert:
         assert caught.value.errno == errno.EMSGSIZE
         assert world.dropped == {Reason.NEEDS_FRAGMENTING: 1}
 
+    @pytest.mark.statement("linux.md D11")
     @pytest.mark.parametrize("chain", ["input", "forward", "output"])
     def test_d11_back_where_it_came_from(self, chain: str) -> None:
         world = World("linux-2.2", f"-A {chain} -p udp -j DIVERT 1234")
@@ -116,6 +129,7 @@ class TestDivert:
         assert world.eth1.sent == [forwarded(GOOD)]
         assert world.dropped == {}
 
+    @pytest.mark.statement("linux.md D11")
     def test_d11_delivery_here(self) -> None:
         world = World("linux-2.2", "-A input -j DIVERT 1234")
         sock = world.divert()
@@ -124,6 +138,7 @@ class TestDivert:
         assert world.router.delivered == [asked]
         assert len(world.eth0.sent) == 1
 
+    @pytest.mark.statement("linux.md D12")
     @pytest.mark.parametrize("nowhere", [ANYWHERE, ("0.0.0.0", 1234), ("", 77), None, b"\2\0\0\0" + bytes(12)])
     def test_d12_zero_is_outbound(self, nowhere: Any) -> None:
         world = World()
@@ -132,6 +147,7 @@ class TestDivert:
         assert hooks(trace) == [("output", "eth1")]
         assert world.eth1.sent == [GOOD]
 
+    @pytest.mark.statement("linux.md D12")
     @pytest.mark.parametrize("host", ["192.168.1.1", "10.0.0.1"])
     def test_d12_an_interfaces_address_is_inbound(self, host: str) -> None:
         world = World()
@@ -141,11 +157,13 @@ class TestDivert:
         assert hooks(trace)[0][1] == {"192.168.1.1": "eth0", "10.0.0.1": "eth1"}[host]
         assert world.eth1.sent == [forwarded(GOOD)]
 
+    @pytest.mark.statement("linux.md D12")
     def test_d12_sixteen_octets(self) -> None:
         world = World()
         world.divert().sendto(GOOD, b"\2\0\x04\xd2" + bytes([192, 168, 1, 1]) + bytes(8))
         assert world.eth1.sent == [forwarded(GOOD)]
 
+    @pytest.mark.statement("linux.md D13")
     def test_d13_a_forwarded_packet_goes_in_by_the_incoming_interface(self) -> None:
         world = World("linux-2.2", "-A forward -j DIVERT 1234")
         sock = world.divert()
@@ -155,6 +173,7 @@ class TestDivert:
         sock.sendto(octets, came_from)
         assert world.eth1.sent == [forwarded(GOOD)]  # the TTL is lowered once
 
+    @pytest.mark.statement("linux.md D14")
     def test_d14_without_interception_but_bound(self) -> None:
         world = World()
         sock = world.router.socket(socket.AF_INET, socket.SOCK_RAW, IPPROTO_DIVERT)
@@ -165,6 +184,7 @@ class TestDivert:
         sock.bind(("0.0.0.0", 5))
         assert sock.sendto(GOOD, ANYWHERE) == len(GOOD)
 
+    @pytest.mark.statement("linux.md D15")
     @pytest.mark.parametrize("where", [ANYWHERE, (ROUTER, 0)])
     def test_d15_header_rules(self, where: tuple[str, int]) -> None:
         world = World()
@@ -178,12 +198,14 @@ class TestDivert:
         world.divert(1).sendto(written, where)
         assert ipv4.parse(world.eth1.sent[1]).identification == 1
 
+    @pytest.mark.statement("linux.md D15")
     def test_d15_the_rest_is_the_callers(self) -> None:
         world = World()
         written = udp(LEFT, RIGHT, tos=0xFF, ttl=1, identification=9, fragment=0x8000 | 0x2000)
         world.divert().sendto(written, ANYWHERE)
         assert world.eth1.sent == [written]
 
+    @pytest.mark.statement("linux.md D16")
     def test_d16_not_intercepted_again(self) -> None:
         world = World("linux-2.2", "-A output -p udp -j DIVERT 1234", "-A output -p udp -j DIVERT 4321")
         first, second = world.divert(1234), world.divert(4321)
@@ -193,6 +215,7 @@ class TestDivert:
         assert not first.readable
         assert world.eth1.sent == [forwarded(GOOD)]
 
+    @pytest.mark.statement("linux.md D16")
     def test_d16_nor_what_nobody_intercepted(self) -> None:
         world = World("linux-2.2", *self.RULES)
         sock = world.divert()
@@ -200,6 +223,7 @@ class TestDivert:
         assert not sock.readable
         assert world.eth1.sent == [forwarded(GOOD)]
 
+    @pytest.mark.statement("linux.md T6")
     def test_t6_other_rules_are_looked_at_again(self) -> None:
         world = World("linux-2.2", "-A forward -p udp -j DIVERT 1234", "-A forward -p udp -j DENY")
         sock = world.divert()
@@ -209,6 +233,7 @@ class TestDivert:
         counts = [entry.packets for entry in world.router.tables.chains["forward"].entries]
         assert counts == [1, 1]  # the DIVERT rule did not count it again
 
+    @pytest.mark.statement("linux.md D17")
     def test_d17_one_mark_for_all_chains(self) -> None:
         """Intercepted on forward and wanted on output as well: the output rule never sees it."""
         world = World("linux-2.2", "-A forward -p udp -j DIVERT 1234", "-A output -p udp -j DIVERT 4321")
@@ -218,6 +243,7 @@ class TestDivert:
         assert not second.readable
         assert world.eth1.sent == [forwarded(GOOD)]
 
+    @pytest.mark.statement("linux.md D18")
     @pytest.mark.parametrize(
         ("written", "where", "number"),
         [
@@ -240,23 +266,27 @@ class TestDivert:
         assert caught.value.errno == number
         assert world.router.ledger.balanced
 
+    @pytest.mark.statement("linux.md D18")
     def test_d18_denied_outbound(self) -> None:
         world = World("linux-2.2", "-P output DENY")
         with pytest.raises(PermissionError):
             world.divert().sendto(GOOD, ANYWHERE)
         assert world.divert(1).sendto(GOOD, (ROUTER, 0)) == len(GOOD)  # what happens later is not told
 
+    @pytest.mark.statement("linux.md D18")
     def test_d18_large_writes(self) -> None:
         world = World()
         large = udp(LEFT, RIGHT, data=bytes(65000))
         assert world.divert().sendto(large, (ROUTER, 0)) == len(large)
         assert b"".join(ipv4.payload(each) for each in world.eth1.sent) == ipv4.payload(large)
 
+    @pytest.mark.statement("linux.md T3")
     def test_t3_an_own_datagram_cannot_come_in(self) -> None:
         world = World()
         world.divert().sendto(udp(ROUTER, RIGHT), (ROUTER, 0))
         assert world.dropped == {Reason.MARTIAN_SOURCE: 1}
 
+    @pytest.mark.statement("linux.md T2")
     def test_t2_foreign_sources_go_out(self) -> None:
         world = World()
         world.divert().sendto(spoofed := udp("1.2.3.4", RIGHT), ANYWHERE)
@@ -323,6 +353,7 @@ class TestDivert:
         assert world.router.send(udp("10.0.0.1", RIGHT, data=bytes(200))) == 0
         assert world.dropped == {Reason.SOCKET_FULL: 1}
 
+    @pytest.mark.statement("linux.md D19")
     def test_d19_multicast_goes_out_where_the_program_says(self) -> None:
         """Without IP_MULTICAST_IF a foreign source goes by the routes; with it, by that address's interface."""
         world = World()
@@ -339,6 +370,7 @@ class TestDivert:
         sock.sendto(datagram, ANYWHERE)
         assert len(world.eth1.sent) == 3
 
+    @pytest.mark.statement("linux.md T4")
     @pytest.mark.parametrize(
         ("value", "number"),
         [

@@ -14,6 +14,8 @@ from simulator.fragments import LINUX, LINUX_LOCAL, fragment
 from simulator.wire import icmp, ipv4
 from simulator.wire.ipv4 import View
 
+pytestmark = pytest.mark.profiles("linux-2.2")
+
 
 class TestOutput:
     @pytest.mark.parametrize(
@@ -70,6 +72,7 @@ class TestOutput:
         assert world.router.send(build("10.0.0.1", RIGHT, data=bytes(4000), fragment=0x4000)) == errno.EMSGSIZE
         assert world.dropped == {Reason.NEEDS_FRAGMENTING: 1}
 
+    @pytest.mark.statement("linux.md T1")
     def test_t1_the_checksum_of_own_tcp_comes_after_the_firewall(self) -> None:
         world = World("linux-2.2", "-A output -p tcp -j DIVERT 1234")
         sock = world.divert()

@@ -315,6 +315,8 @@ class TestOptions:
 
 
 class TestBuffers:
+    @pytest.mark.profiles("linux-2.2")
+    @pytest.mark.statement("linux.md D24")
     def test_d24_linux_counts_the_memory_around_the_octets(self) -> None:
         buffer = LinuxBuffer()
         taken = 0
@@ -325,6 +327,8 @@ class TestBuffers:
         assert buffer.take(1000)
         assert not buffer.take(1000)
 
+    @pytest.mark.profiles("linux-2.2")
+    @pytest.mark.statement("linux.md D24")
     def test_d24_a_packet_that_would_fill_it_exactly_does_not_fit(self) -> None:
         assert not LinuxBuffer(1040).take(1000)
         assert LinuxBuffer(1041).take(1000)

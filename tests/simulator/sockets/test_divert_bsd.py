@@ -27,18 +27,21 @@ def name(port: int, *, family: int = 2, length: int = 16) -> bytes:
 
 
 class TestCreation:
+    @pytest.mark.statement("bsd.md S-1", "bsd.md S-2")
     @every
     @pytest.mark.parametrize(("family", "protocol"), [(socket.AF_INET, 254), (socket.AF_INET, 258), (PF_DIVERT, 0)])
     def test_s1_s2_three_ways(self, profile: str, family: int, protocol: int) -> None:
         sock = BsdWorld(profile).router.socket(family, socket.SOCK_RAW, protocol)
         assert sock.type == socket.SOCK_RAW
 
+    @pytest.mark.statement("bsd.md S-3")
     @every
     @pytest.mark.parametrize("kind", [socket.SOCK_DGRAM, socket.SOCK_STREAM])
     def test_s3_other_types(self, profile: str, kind: int) -> None:
         with fails(errno.EPROTONOSUPPORT):
             BsdWorld(profile).router.socket(socket.AF_INET, kind, 258)
 
+    @pytest.mark.statement("bsd.md S-4")
     @every
     def test_s4_privilege_is_asked_for_at_creation_only(self, profile: str) -> None:
         world = BsdWorld(profile)
@@ -48,12 +51,14 @@ class TestCreation:
             world.router.socket(socket.AF_INET, socket.SOCK_RAW, IPPROTO_DIVERT)
         assert sock.sendto(udp("10.0.0.1", RIGHT), ("0.0.0.0", 0)) == 28
 
+    @pytest.mark.statement("bsd.md S-5")
     @every
     def test_s5_buffers(self, profile: str) -> None:
         sock = BsdWorld(profile).unbound()
         for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
             assert sock.getsockopt(socket.SOL_SOCKET, option) == 65636
 
+    @pytest.mark.statement("bsd.md S-8", "bsd.md S-10")
     @every
     def test_s8_s10_no_connections(self, profile: str) -> None:
         sock = BsdWorld(profile).unbound()
@@ -66,6 +71,7 @@ class TestCreation:
         with fails(errno.ENOTCONN):
             sock.getpeername()
 
+    @pytest.mark.statement("bsd.md S-9")
     @pytest.mark.parametrize("profile", with_switch("shutdown_errno", errno.ENOTCONN))
     def test_s9_shutdown_changes_nothing(self, profile: str) -> None:
         world = BsdWorld(profile, "100 divert 8668 ip from any to any in")
@@ -78,6 +84,7 @@ class TestCreation:
             sock.shutdown(3)
         assert echo(sock) == 1
 
+    @pytest.mark.statement("bsd.md S-9")
     @pytest.mark.parametrize("profile", with_switch("shutdown_errno", 0))
     def test_s9_shutdown_works(self, profile: str) -> None:
         world = BsdWorld(profile, "100 divert 8668 ip from any to any in")
@@ -89,6 +96,7 @@ class TestCreation:
         with fails(errno.EPIPE):
             sock.sendto(GOOD, ("0.0.0.0", 0))
 
+    @pytest.mark.statement("bsd.md S-13")
     @every
     def test_s13_close_gives_the_port_back(self, profile: str) -> None:
         world = BsdWorld(profile, "100 divert 8668 ip from any to any in")
@@ -99,6 +107,7 @@ class TestCreation:
 
 
 class TestOptions:
+    @pytest.mark.statement("bsd.md S-12")
     @pytest.mark.parametrize("profile", with_switch("socket_options_of_ip", True))
     def test_s12_levels(self, profile: str) -> None:
         if profile == "freebsd-14":
@@ -113,11 +122,13 @@ class TestOptions:
         with fails(errno.ENOPROTOOPT):
             sock.setsockopt(socket.SOL_SOCKET, 9999, 1)
 
+    @pytest.mark.statement("bsd.md S-12")
     @pytest.mark.parametrize("profile", ["freebsd-14", "dragonfly"])
     def test_s12_none_of_ip(self, profile: str) -> None:
         with fails(errno.ENOPROTOOPT):
             BsdWorld(profile).unbound().setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 3)
 
+    @pytest.mark.statement("bsd.md W-2")
     @every
     def test_w2_the_send_buffer_is_the_largest_write(self, profile: str) -> None:
         sock = BsdWorld(profile).unbound()
@@ -130,6 +141,7 @@ class TestOptions:
             with fails(number):
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, octets)
 
+    @pytest.mark.statement("bsd.md R-16")
     @every
     def test_r16_small_packets_of_this_host_need_less_memory(self, profile: str) -> None:
         world = BsdWorld(profile, "100 divert 8668 ip from any to any")
@@ -143,6 +155,7 @@ class TestOptions:
 
 
 class TestBind:
+    @pytest.mark.statement("bsd.md B-1")
     @in_pcbbind
     def test_b1_families_and_lengths(self, profile: str) -> None:
         sock = BsdWorld(profile).unbound()
@@ -155,6 +168,7 @@ class TestBind:
         sock.bind(name(9000))
         assert sock.getsockname() == ("0.0.0.0", 9000)
 
+    @pytest.mark.statement("bsd.md B-2", "bsd.md B-4")
     @in_pcbbind
     def test_b2_b4_the_host_is_ignored_and_a_second_bind_refused(self, profile: str) -> None:
         sock = BsdWorld(profile).unbound()
@@ -164,6 +178,7 @@ class TestBind:
             with fails(errno.EINVAL):
                 sock.bind(("", port))
 
+    @pytest.mark.statement("bsd.md B-4")
     @in_pcbbind
     def test_b4_port_0_is_any_free_one(self, profile: str) -> None:
         world = BsdWorld(profile)
@@ -172,6 +187,7 @@ class TestBind:
         assert len(ports) == 2
         assert min(ports) >= 1024
 
+    @pytest.mark.statement("bsd.md B-5")
     @in_pcbbind
     def test_b5_reserved_ports(self, profile: str) -> None:
         world = BsdWorld(profile)
@@ -181,6 +197,7 @@ class TestBind:
             sock.bind(("", 1023))
         sock.bind(("", 1024))
 
+    @pytest.mark.statement("bsd.md B-6")
     @in_pcbbind
     def test_b6_reuseport_is_needed_on_both(self, profile: str) -> None:
         world = BsdWorld(profile)
@@ -194,6 +211,7 @@ class TestBind:
         first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         second.bind(("", 8668))
 
+    @pytest.mark.statement("bsd.md B-8")
     @in_pcbbind
     def test_b8_who_receives(self, profile: str) -> None:
         world = BsdWorld(profile, "100 divert 8668 ip from any to any in")
