@@ -8,12 +8,16 @@ from typing import Protocol
 
 from rules.addresses import dotted, mask_of
 from simulator.links.memory import MemoryLink
-from simulator.routing import is_loopback
+from simulator.routing import is_loopback, is_multicast
 
 __all__ = ["ALL_HOSTS", "Address", "Interface", "Link"]
 
 ALL_HOSTS = 0xE0000001
 """224.0.0.1: the group that every host belongs to (RFC 1112)."""
+
+
+_HOST, _BROADCAST, _MULTICAST, _OUTGOING = 0, 1, 2, 4
+"""Packet types by their numbers in linux/if_packet.h."""
 
 
 class Link(Protocol):
@@ -24,6 +28,13 @@ class Link(Protocol):
 
         :raises OSError: when the wire does not take it.
         """
+
+
+class Tap(Protocol):
+    """Somebody who watches what comes and goes (:mod:`simulator.sockets.tap`)."""
+
+    def see(self, octets: bytes, interface: Interface, kind: int, /) -> None:
+        """One datagram; ``kind`` is its PACKET_* type, as Linux names them."""
 
 
 class Address:
@@ -54,7 +65,7 @@ class Address:
 class Interface:
     """One interface of the router.  Made by :meth:`simulator.Router.add_interface`."""
 
-    __slots__ = ("_up", "addresses", "groups", "link", "mtu", "name", "on_change", "receive", "transmit")
+    __slots__ = ("_up", "addresses", "groups", "link", "mtu", "name", "on_change", "receive", "taps", "transmit")
 
     receive: Callable[[bytes], None]
     """``receive(octets)``: a datagram arrives from the wire.  Octets of any kind; never raises for them."""
@@ -68,6 +79,8 @@ class Interface:
         self.addresses: list[Address] = []
         self.groups: set[int] = {ALL_HOSTS}
         """Multicast groups joined here."""
+        self.taps: tuple[Tap, ...] = ()
+        """Who watches here; mostly nobody."""
         self.transmit = link.transmit
         self._up = True
         self.on_change: Callable[[Interface], None] | None = None
@@ -93,6 +106,20 @@ class Interface:
     def reaches(self, address: int) -> bool:
         """Whether an address is on a network of this interface, or the peer at its far end."""
         return any(each.reaches(address) for each in self.addresses)
+
+    def show(self, octets: bytes, *, outgoing: bool = False) -> None:
+        """Let the taps see a datagram that comes in here, or goes out."""
+        kind = _OUTGOING if outgoing else self._kind_of(octets)
+        for tap in self.taps:
+            tap.see(octets, self, kind)
+
+    def _kind_of(self, octets: bytes) -> int:
+        """What the link tells of a datagram that came in: for this host, for a group, for all."""
+        destination = int.from_bytes(octets[16:20], "big")
+        if is_multicast(destination):
+            return _MULTICAST
+        to_all = destination == 0xFFFFFFFF or any(address.broadcast == destination for address in self.addresses)
+        return _BROADCAST if to_all else _HOST
 
     def join(self, group: str) -> None:
         """Take datagrams for a multicast group from this interface.  :raises ValueError: when it is no group."""

@@ -137,12 +137,25 @@ class Node:
             address = dotted(next_hop) if next_hop is not None else None
             detail = _to_whom(packet)
             self.tracer.record(Kind.TRANSMITTED, packet, interface=interface.name, address=address, detail=detail)
+        if interface.taps:
+            interface.show(packet.octets, outgoing=True)
         try:
             interface.transmit(packet.octets)
         except OSError:
             self.ledger.transmitted -= 1
             self.drop(packet, Reason.LINK_FAILED)
             return errno.ENOBUFS
+        return 0
+
+    def loop(self, packet: Packet) -> int:
+        """What was written straight to the loopback interface has left this host, and comes in again."""
+        interface = self.loopback
+        self.ledger.transmitted += 1
+        if self.tracer.listening:
+            self.tracer.record(Kind.TRANSMITTED, packet, interface=interface.name)
+        if interface.taps and self.profile.tap_sees_loopback_twice:
+            interface.show(packet.octets, outgoing=True)
+        interface.receive(packet.octets)
         return 0
 
 

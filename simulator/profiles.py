@@ -49,6 +49,14 @@ class Profile:
     first_identification: int = 0
     """The first IP id of the global counter (linux.md O4)."""
 
+    tap_hears_itself: bool = False
+    """A packet tap sees what was sent through itself: bpf(4) does; Linux leaves out the sender (dev_queue_xmit_nit of
+    net/core/dev.c)."""
+
+    tap_sees_loopback_twice: bool = True
+    """What goes round by the loopback interface passes its taps going out and coming in; bpf(4) is shown it once
+    (if_simloop of if_loop.c)."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class LinuxProfile(Profile):
@@ -186,6 +194,8 @@ class BsdProfile(Profile):
     loopback: tuple[str, int] = ("lo0", 16384)
     icmp_ttl: int = 64
     first_identification: int = 1
+    tap_hears_itself: bool = True
+    tap_sees_loopback_twice: bool = False
 
 
 _FREEBSD_11 = BsdProfile(

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from ipaddress import AddressValueError, IPv4Address, IPv4Network
-from typing import Any
+from typing import Any, get_args
 
 from rules import ipchains, ipfw
 from rules.ipchains.sockopt import set_option
+from simulator.bpf import Program, compile_filter
 from simulator.clock import Clock, SimulatedClock
 from simulator.interfaces import Address, Interface, Link
 from simulator.ledger import Ledger, Reason
@@ -27,9 +28,10 @@ from simulator.routing import Kind as RouteKind
 from simulator.routing import Route, Routes
 from simulator.sockets.address import BSD_LAYOUT, LINUX_LAYOUT, Layout
 from simulator.sockets.base import Buffer, QueueSocket, fail
-from simulator.sockets.buffers import BSD_LARGEST, BsdBuffer, LinuxBuffer
+from simulator.sockets.buffers import BSD_LARGEST, CAPTURE_DEFAULT, BpfBuffer, BsdBuffer, LinuxBuffer
 from simulator.sockets.divert import Customs, DivertPorts, DivertSocket, Write
 from simulator.sockets.raw import RawOutput, RawSocket
+from simulator.sockets.tap import Direction, PacketTap, Taps
 from simulator.sockets.udp import UdpPorts, UdpSocket
 from simulator.sockets.writing import BsdWriting, LinuxWriting
 from simulator.surroundings import RouterSurroundings
@@ -76,9 +78,12 @@ class Router:
     ) -> None:
         self.profile: Profile = resolve(profile, **switches)
         self.node = Node(self.profile, clock if clock is not None else SimulatedClock())
+        self._taps = Taps(self.node)
         self._udp_ports = UdpPorts(self.node.own.__contains__)
         self._names = _with_hosts(names or ipchains.Names.standard(), hosts or {})
         self._raw_socket: Callable[..., RawSocket] | None = None
+        self._packet_sockets = False
+        self._capture_buffer: Callable[[int], Buffer]
         self.path: LinuxPath | BsdPath
         if isinstance(self.profile, LinuxProfile):
             self._build_linux(self.profile)
@@ -89,6 +94,8 @@ class Router:
 
     def _build_linux(self, profile: LinuxProfile) -> None:
         masquerade = Masquerade(self.node)
+        self._packet_sockets = True
+        self._capture_buffer = LinuxBuffer
         self._udp_ports.reserved = RESERVED_PORTS
         self.tables = ipchains.Tables(
             profile.rules, names=self._names, masquerading=masquerade, ip_forward=profile.forwarding
@@ -111,6 +118,7 @@ class Router:
         set_option(self.tables.chains, option, octets, self.tables.masquerading)
 
     def _build_bsd(self, profile: BsdProfile) -> None:
+        self._capture_buffer = BpfBuffer
         self.rules = ipfw.RuleSet(
             profile.rules,
             surroundings=RouterSurroundings(self.node),
@@ -168,6 +176,7 @@ class Router:
         self.node.interfaces[name] = interface
         for each in addresses:
             self._add_address(interface, each)
+        self._taps.changed()
         return interface
 
     def add_address(self, interface: str | Interface, address: str) -> None:
@@ -270,6 +279,8 @@ class Router:
             if tracer.listening:
                 tracer.record(Kind.RECEIVED, packet)
             if interface.up:
+                if interface.taps:
+                    interface.show(packet.octets)
                 enter(packet)
             else:
                 self.node.drop(packet, Reason.INTERFACE_DOWN)
@@ -347,9 +358,53 @@ class Router:
             if not self.node.privileged:
                 fail(errno.EPERM, "a raw socket needs privilege")
             return self._raw_socket(proto, buffer=self._buffer())
+        if self._packet_sockets and family == socket.AF_PACKET and type in (socket.SOCK_RAW, socket.SOCK_DGRAM):
+            self._check_tapping()
+            protocol = socket.ntohs(proto & 0xFFFF)
+            return PacketTap(self.node, self._taps, self._buffer(), kind=type, protocol=protocol)
         if family not in (socket.AF_INET, PF_DIVERT):
             fail(errno.EAFNOSUPPORT, f"family {family}")
         fail(errno.EPROTONOSUPPORT, f"type {type}, protocol {proto}")
+
+    def tap(
+        self,
+        interface: str | Interface | None = None,
+        filter: str | Program = "",
+        *,
+        snaplen: int = 65535,
+        direction: Direction = "inout",
+        buffer: int = CAPTURE_DEFAULT,
+    ) -> PacketTap:
+        """A packet tap, as libpcap opens one: ``router.tap("eth0", "icmp and host 10.0.0.1")``.
+
+        It listens at one interface, or at all of them, and takes what the filter lets through: an expression of
+        ``tcpdump`` (pcap-filter(7)), or a :class:`~simulator.bpf.Program`.  ``snaplen`` octets of a packet are kept;
+        ``buffer`` is the room for packets that nobody has read, octets.
+
+        :raises ImportError: for an expression, where libpcap is not installed that compiles it.
+        :raises ValueError: for an interface that is not there, or an expression that libpcap refuses.
+        :raises OSError: EPERM without privilege.
+        """
+        self._check_tapping()
+        if direction not in get_args(Direction):
+            raise ValueError(f"direction={direction!r} is not {' or '.join(map(repr, get_args(Direction)))}")
+        for name, size in (("snaplen", snaplen), ("buffer", buffer)):
+            if size < 1:
+                raise ValueError(f"{name}={size} is no number of octets")
+        return PacketTap(
+            self.node,
+            self._taps,
+            self._capture_buffer(buffer),
+            interface=None if interface is None else self._interface(interface).name,
+            program=(compile_filter(filter) if filter else None) if isinstance(filter, str) else filter,
+            snaplen=snaplen,
+            direction=direction,
+            once_on_loopback=True,
+        )
+
+    def _check_tapping(self) -> None:
+        if not self.node.privileged:
+            fail(errno.EPERM, "a packet tap needs privilege")
 
     # -- looking ---------------------------------------------------------------------------------------------------
 

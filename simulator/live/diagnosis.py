@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import NamedTuple
 
+from simulator.bpf.compiler import REMEDY, library_version
 from simulator.links.tun import TunUnavailableError, load_pytun, try_device_file
 from simulator.live.echo import system_ping
 from simulator.live.host import HostError
@@ -45,7 +46,17 @@ _LAB = "pip install 'divertsim[lab]'"
 
 def examine() -> list[Check]:
     """Every check, in the order in which one thing needs the other."""
-    return [_python(), _pytun(), _pyroute2(), _device_file(), *_namespaces(), _scapy(), _ping(), _iproute2()]
+    return [
+        _python(),
+        _pytun(),
+        _pyroute2(),
+        _device_file(),
+        *_namespaces(),
+        _scapy(),
+        _libpcap(),
+        _ping(),
+        _iproute2(),
+    ]
 
 
 def ready(checks: list[Check]) -> bool:
@@ -115,6 +126,14 @@ def _scapy() -> Check:
     if importlib.util.find_spec("scapy") is None:
         return Check("scapy", State.OPTIONAL, "not installed", "pip install 'divertsim[scapy]'")
     return Check("scapy", State.OK, _version("scapy"))
+
+
+def _libpcap() -> Check:
+    try:
+        version = library_version()
+    except ImportError:
+        return Check("libpcap", State.OPTIONAL, "not installed: no filter expressions for packet taps", REMEDY)
+    return Check("libpcap", State.OK, version)
 
 
 def _ping() -> Check:

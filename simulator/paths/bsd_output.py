@@ -245,4 +245,6 @@ class Output:
         offload = self.profile.loopback_offload
         if offload:
             returning.clear_checksum()
+        if interface.taps:
+            interface.show(returning.octets)
         self.returning.append((returning, offload))

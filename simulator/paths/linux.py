@@ -347,6 +347,9 @@ class LinuxPath:
         if route.kind is RouteKind.LOCAL:
             packet.received_on = interface
             packet.leaving_by = None
+            if interface.taps:
+                interface.show(packet.octets, outgoing=True)
+                interface.show(packet.octets)
             return self.receive(packet, route)
         to_group = route.kind is RouteKind.MULTICAST
         if to_group and packet.ttl == 0:

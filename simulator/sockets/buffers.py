@@ -6,14 +6,18 @@ from typing import Any
 
 from simulator.sockets.address import Address
 
-__all__ = ["BSD_LARGEST", "BsdBuffer", "LinuxBuffer"]
+__all__ = ["BSD_LARGEST", "CAPTURE_DEFAULT", "BpfBuffer", "BsdBuffer", "LinuxBuffer"]
 
 LINUX_DEFAULT = 32767
 """Octets of counted memory (linux.md D24)."""
 
+CAPTURE_DEFAULT = 2 * 1024 * 1024
+"""Octets that libpcap asks of the kernel for a capture (pcap_set_buffer_size(3))."""
+
 BSD_DEFAULT = 65636
 """65536 + 100 octets (bsd.md S-5)."""
 
+_BPF_HEADER = 18
 _ADDRESS = 16
 _MBUF = 256
 _CLUSTER = 2048
@@ -93,3 +97,29 @@ class BsdBuffer:
     def give_back(self, length: int, address: Any = None, /) -> None:
         self.used -= length + _ADDRESS
         self.memory -= self._memory(length, address)
+
+
+class BpfBuffer:
+    """Counts a packet's octets and the header in front of them, filled up to a word (bpf(4), BPF_WORDALIGN)."""
+
+    __slots__ = ("_used", "limit")
+
+    limits_writes = False
+
+    def __init__(self, limit: int = CAPTURE_DEFAULT) -> None:
+        self.limit = limit
+        self._used = 0
+
+    @staticmethod
+    def _charge(length: int) -> int:
+        return (_BPF_HEADER + length + 3) & ~3
+
+    def take(self, length: int, address: Any = None, /) -> bool:
+        charge = self._charge(length)
+        if self._used + charge > self.limit:
+            return False
+        self._used += charge
+        return True
+
+    def give_back(self, length: int, address: Any = None, /) -> None:
+        self._used -= self._charge(length)

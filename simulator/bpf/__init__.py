@@ -1,0 +1,6 @@
+"""The BSD packet filter: a machine that runs filter programs, and libpcap's compiler of ``tcpdump``'s expressions."""
+
+from simulator.bpf.compiler import compile_filter
+from simulator.bpf.machine import Instruction, Program
+
+__all__ = ["Instruction", "Program", "compile_filter"]
