@@ -17,7 +17,17 @@ from typing import NamedTuple
 from rules.fields import ICMP, OFFSET_MASK, TCP, UDP
 from simulator.packet import MINIMUM_HEADER, Packet
 from simulator.wire import icmp
-from simulator.wire.checksum import checksum, transport_checksum, update, update_32, verify, verify_transport
+from simulator.wire.checksum import checksum, transport_checksum, verify, verify_transport
+from simulator.wire.rewriting import (
+    CHECKSUM_AT,
+    DESTINATION,
+    SOURCE,
+    End,
+    other_end,
+    rewrite_end,
+    set_address,
+    set_port,
+)
 
 __all__ = [
     "DESTINATION",
@@ -42,29 +52,12 @@ _REQUESTS = frozenset(_REQUEST_OF.values())
 
 _QUOTED = 8
 """Octets of an ICMP error before the datagram that it is about."""
-_IDENTIFIER = 4
-_CHECKSUM_AT = {TCP: 16, UDP: 6}
 _SHORTEST = {TCP: 20, UDP: 8, ICMP: 8}
 
 _addresses = Struct(">II")
 _ports = Struct(">HH")
 _query = Struct(">BBHH")
 _word = Struct(">H")
-_double_word = Struct(">I")
-
-
-class End(NamedTuple):
-    """One end of a conversation: where a header has it."""
-
-    address: int
-    """Offset in the IP header."""
-    port: int
-    """Offset in the TCP or UDP header."""
-
-
-SOURCE = End(12, 0)
-DESTINATION = End(16, 2)
-_OTHER = {SOURCE: DESTINATION, DESTINATION: SOURCE}
 
 
 class Endpoints(NamedTuple):
@@ -108,7 +101,7 @@ def endpoints(octets: bytes, at: int = 0) -> Endpoints | None:
         if kind in _REQUEST_OF:
             return Endpoints(protocol, source, _REQUEST_OF[kind] << 8 | code, destination, identifier)
         return None
-    if protocol in _CHECKSUM_AT:
+    if protocol in CHECKSUM_AT:
         source_port, destination_port = _ports.unpack_from(octets, ports)
         return Endpoints(protocol, source, source_port, destination, destination_port)
     return None
@@ -149,21 +142,14 @@ def rewrite(packet: Packet, end: End, address: int, port: int) -> None:
     """
     octets = bytearray(packet.octets)
     at = packet.header_length
-    old_address = _set_address(octets, 0, end, address)
-    old_port = _set_port(octets, 0, end, port)
+    rewrite_end(octets, end, address, port)
     if packet.protocol == ICMP:
         _redo_icmp(octets, at)
-    else:
-        place = at + _CHECKSUM_AT[packet.protocol]
-        fitting = _word.unpack_from(octets, place)[0]
-        if packet.protocol == UDP and not fitting:
+    elif packet.protocol == UDP:
+        place = at + CHECKSUM_AT[UDP]
+        if not _word.unpack_from(octets, place)[0]:
             source, destination = _addresses.unpack_from(octets, 12)
-            fitting = transport_checksum(source, destination, UDP, octets[at:])
-        else:
-            fitting = update(update_32(fitting, old_address, address), old_port, port)
-            if packet.protocol == UDP and not fitting:
-                fitting = 0xFFFF
-        _word.pack_into(octets, place, fitting)
+            _word.pack_into(octets, place, transport_checksum(source, destination, UDP, octets[at:]))
     packet.readdress(bytes(octets))
 
 
@@ -173,29 +159,12 @@ def rewrite_error(packet: Packet, end: End, address: int, port: int) -> None:
     """
     octets = bytearray(packet.octets)
     at = packet.header_length
-    _set_address(octets, 0, end, address)
+    set_address(octets, 0, end, address)
     quoted = at + _QUOTED
-    _set_address(octets, quoted, _OTHER[end], address)
-    _set_port(octets, quoted, _OTHER[end], port)
+    set_address(octets, quoted, other_end(end), address)
+    set_port(octets, quoted, other_end(end), port)
     _redo_icmp(octets, at)
     packet.readdress(bytes(octets))
-
-
-def _set_address(octets: bytearray, at: int, end: End, address: int) -> int:
-    """The datagram at ``at`` gets another address, its header checksum updated; the address that it had."""
-    old: int = _double_word.unpack_from(octets, at + end.address)[0]
-    _double_word.pack_into(octets, at + end.address, address)
-    fitting = update_32(_word.unpack_from(octets, at + 10)[0], old, address)
-    _word.pack_into(octets, at + 10, fitting)
-    return old
-
-
-def _set_port(octets: bytearray, at: int, end: End, port: int) -> int:
-    """The datagram at ``at`` gets another port or identifier; the one that it had."""
-    place = at + ((octets[at] & 15) << 2) + (_IDENTIFIER if octets[at + 9] == ICMP else end.port)
-    old: int = _word.unpack_from(octets, place)[0]
-    _word.pack_into(octets, place, port)
-    return old
 
 
 def _redo_icmp(octets: bytearray, at: int) -> None:

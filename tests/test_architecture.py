@@ -75,6 +75,7 @@ BELOW_THE_ROUTER = (
     "simulator.node",
     "simulator.host",
     "simulator.icmp_errors",
+    "simulator.aliasing",
     "simulator.paths",
 )
 """What the router puts together, and what therefore does not know of it."""
@@ -124,6 +125,7 @@ CORE = (
     "rules",
     "simulator.wire",
     "simulator.packet",
+    "simulator.aliasing",
     "simulator.paths",
     "simulator.fragments",
     "simulator.reassembly",
