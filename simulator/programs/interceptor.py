@@ -26,16 +26,17 @@ import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from typing import Any, Protocol
+from typing import Any
 
 from rules.fields import ICMP
 from rules.ipchains import Rule
 from rules.ipchains.sockopt import SocketOption, pack_change
+from simulator.programs.registry import Entry, Output, Surroundings
+from simulator.programs.showing import BUFFER_SIZE, shown
 
 __all__ = [
-    "BUFFER_SIZE",
+    "PROGRAM",
     "Interceptor",
-    "Output",
     "bind_socket",
     "create_socket",
     "main",
@@ -43,20 +44,8 @@ __all__ = [
     "set_rule",
 ]
 
-BUFFER_SIZE = 65_535
-"""Octets: the original's BUFSIZE, the largest IPv4 datagram."""
-
-_DUMPED = 40
 _IPPROTO_DIVERT = 258 if sys.platform.startswith("freebsd") else 254
 _TOLD = tuple((getattr(errno, name), name) for name in ("EBADRQC", "ENETUNREACH") if hasattr(errno, name))
-
-
-class Output(Protocol):
-    """What lines are written to, such as sys.stdout."""
-
-    def write(self, text: str, /) -> object: ...
-
-    def flush(self) -> object: ...
 
 
 def create_socket(make: Callable[..., Any], *, program: str = "interceptor", errors: Output | None = None) -> Any:
@@ -148,15 +137,8 @@ class Interceptor:
         length, address = divert.recvfrom_into(packet)
         self.intercepted += 1
         say = f"{self.program}: "
-        dump = "".join(
-            f"{octet:02x} " + ("\n" if position % 16 == 0 else "")
-            for position, octet in enumerate(packet[:_DUMPED], start=1)
-        )
-        self._print(f"{say}The packet looks like this:\n{dump}")
-        self._print(f"{say}Source address: {socket.inet_ntoa(packet[12:16])}")
-        self._print(f"{say}Destination address: {socket.inet_ntoa(packet[16:20])}")
-        self._print(f"{say}Receiving IF address: {address[0]}")
-        self._print(f"{say}Protocol number: {packet[9]}")
+        for line in shown(self.program, packet, address):
+            self._print(line)
         if self.multicast and packet[16] >> 4 == 0xE:
             self._print(f"{say}Multicast address!")
             self._errno = 0
@@ -195,13 +177,52 @@ class Interceptor:
         print(text, file=self._output, flush=True)
 
 
+class _WithOwnRule(Interceptor):
+    """Built with FIREWALL: its rule is there until it finishes."""
+
+    def __init__(self, around: Surroundings, **options: Any) -> None:
+        super().__init__(output=around.output, **options)
+        self._around = around
+        self._firewall = set_rule(around.socket, around.port, program=self.program, errors=around.errors)
+
+    def finish(self) -> None:
+        """Remove the rule. Raises OSError, EINVAL when somebody else has deleted it."""
+        remove_rule(self._firewall, self._around.port, program=self.program, errors=self._around.errors)
+
+
+def _options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--no-reinject", dest="reinject", action="store_false", help="only show the packets")
+    parser.add_argument("--multicast", action="store_true", help="set the interface of outgoing multicast packets")
+    parser.add_argument("--firewall", action="store_true", help="divert the output chain's ICMP as long as it runs")
+
+
+def _make(values: argparse.Namespace, around: Surroundings) -> Interceptor:
+    options = {"reinject": values.reinject, "multicast": values.multicast}
+    interceptor = _WithOwnRule(around, **options) if values.firewall else Interceptor(output=around.output, **options)
+    interceptor.start()
+    return interceptor
+
+
+def _open(port: int, around: Surroundings) -> Any:
+    divert = create_socket(around.socket, errors=around.errors)
+    bind_socket(divert, port, errors=around.errors)
+    return divert
+
+
+PROGRAM = Entry(
+    name="interceptor",
+    summary="Show every packet as the HOWTO's example program does, and put it back.",
+    make=_make,
+    options=_options,
+    open=_open,
+)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The program itself, on this machine's own divert sockets. 0 after Ctrl-C, 1: no socket, 2: no port or no rule."""
     parser = argparse.ArgumentParser(prog="interceptor", description="Show diverted packets and put them back.")
     parser.add_argument("port", type=int, help="divert port, 1 to 65535")
-    parser.add_argument("--no-reinject", dest="reinject", action="store_false", help="only show them")
-    parser.add_argument("--multicast", action="store_true", help="set the interface of outgoing multicast packets")
-    parser.add_argument("--firewall", action="store_true", help="divert the output chain's ICMP as long as it runs")
+    _options(parser)
     options = parser.parse_args(arguments)
     program = parser.prog
     try:
