@@ -13,11 +13,14 @@ from simulator.ledger import Ledger, Reason
 from simulator.profiles import PROFILES
 from simulator.router import IPPROTO_DIVERT, PF_DIVERT, Router
 from simulator.sockets.address import Address
+from simulator.sockets.options import SO_RERROR, SO_SETFIB
 
 __all__ = [
     "IPPROTO_DIVERT",
     "PF_DIVERT",
     "PROFILES",
+    "SO_RERROR",
+    "SO_SETFIB",
     "Address",
     "CommandError",
     "Ledger",

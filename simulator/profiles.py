@@ -141,6 +141,13 @@ class BsdProfile(Profile):
     counts_overflow: bool = True
     """A packet that a full socket does not take counts as if nobody had listened (bsd.md R-17)."""
 
+    tells_overflow: bool = False
+    """SO_RERROR can be set on a socket: that a packet did not fit is then told once, as ENOBUFS, to a read that finds
+    nothing queued (bsd.md R-17; soroverflow of FreeBSD 14 and DragonFly since 2019)."""
+
+    routing_tables: int = 0
+    """How many SO_SETFIB may choose from (net.fibs), of which there is one here; 0: no such option (bsd.md S-11)."""
+
     newest_receives: bool = True
     """Of several sockets that share a divert port the most recently created one receives, else the oldest (B-8)."""
 
@@ -202,6 +209,7 @@ _FREEBSD_11 = BsdProfile(
     name="freebsd-11",
     rules=ipfw.PROFILES["freebsd-11"],
     version_errno=errno.EINVAL,
+    routing_tables=1,
     reassembled_interface_of="first",
     counts_raw_as_localout=False,
 )
@@ -269,6 +277,7 @@ PROFILES: dict[str, Profile] = {
             reassembly=FREEBSD_14,
             counts_unheard=False,
             counts_overflow=False,
+            tells_overflow=True,
             own_family=True,
             shutdown_errno=errno.EOPNOTSUPP,
         ),
@@ -278,6 +287,7 @@ PROFILES: dict[str, Profile] = {
             rules=ipfw.PROFILES["dragonfly"],
             reassembly=DRAGONFLY,
             delivers_undiverted=False,
+            tells_overflow=True,
             socket_options_of_ip=False,
         ),
     )

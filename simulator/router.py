@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from ipaddress import AddressValueError, IPv4Address, IPv4Network
+from operator import index
 from typing import Any, get_args
 
 from rules import ipchains, ipfw
@@ -46,6 +47,7 @@ PF_DIVERT = 44
 """The protocol family of FreeBSD 14's divert sockets (bsd.md S-2)."""
 
 _DIVERT_PROTOCOLS = (IPPROTO_DIVERT, 258)
+_SOCKET_FLAGS = int(socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
 _NAME = re.compile("[!-.0-~]{1,15}")
 """Interface names as the kernels take them (dev_valid_name of Linux)."""
 
@@ -133,6 +135,9 @@ class Router:
             own_family=profile.own_family,
             ip_options=profile.socket_options_of_ip and not profile.own_family,
             largest_buffer=BSD_LARGEST,
+            connected=profile.send_without_address,
+            tells_overflow=profile.tells_overflow,
+            routing_tables=profile.routing_tables,
             shutdown_errno=profile.shutdown_errno,
             reserved_ports=not profile.own_family,
         )
@@ -329,13 +334,21 @@ class Router:
     # -- sockets ---------------------------------------------------------------------------------------------------
 
     def socket(self, family: int = socket.AF_INET, type: int = socket.SOCK_STREAM, proto: int = 0) -> QueueSocket:
-        """A socket of this host.
+        """A socket of this host.  SOCK_NONBLOCK and SOCK_CLOEXEC may be added to ``type``.
 
         ``AF_INET, SOCK_RAW, IPPROTO_DIVERT`` (254 or 258), or ``PF_DIVERT, SOCK_RAW``, is a divert socket;
         ``AF_INET, SOCK_DGRAM`` is a UDP socket; on Linux ``AF_INET, SOCK_RAW`` with any other protocol is a raw socket.
 
-        :raises OSError: EAFNOSUPPORT, EPROTONOSUPPORT for anything else.
+        :raises OSError: EAFNOSUPPORT, EPROTONOSUPPORT for anything else; EPERM without privilege.
+        :raises TypeError: for what is no number.
         """
+        kind = index(type)
+        sock = self._socket(index(family), kind & ~_SOCKET_FLAGS, index(proto))
+        if kind & socket.SOCK_NONBLOCK:
+            sock.setblocking(False)
+        return sock
+
+    def _socket(self, family: int, type: int, proto: int) -> QueueSocket:
         if (family == socket.AF_INET and type == socket.SOCK_RAW and proto in _DIVERT_PROTOCOLS) or (
             family == PF_DIVERT and type == socket.SOCK_RAW
         ):

@@ -456,13 +456,14 @@ class LinuxPath:
             self._deliver(packet)
         return 0
 
-    def inject_outbound(self, packet: Packet, multicast_source: int = 0) -> int:
+    def inject_outbound(self, packet: Packet, multicast_source: int = 0, *, attached: bool = False) -> int:
         """Routed by its destination, whatever its source, to the output chain (D12, T2); not fragmented (D9), unless
-        the router always defragments (D8).  Multicast goes out by the interface of ``multicast_source`` (D19)."""
+        the router always defragments (D8).  Multicast goes out by the interface of ``multicast_source`` (D19).
+        ``attached``: no gateway will do (SO_DONTROUTE, as on a raw socket)."""
         packet.diverted = True
         source = multicast_source if multicast_source and is_multicast(packet.destination) else packet.source
         route = self.output_route(packet.destination, source)
-        if route is None:
+        if route is None or (attached and route.gateway is not None):
             self._drop(packet, Reason.NO_ROUTE)
             return errno.ENETUNREACH
         if packet.total_length > route.interface.mtu and not self.profile.always_defragment:

@@ -12,6 +12,7 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address
+from operator import index
 from struct import Struct
 from typing import Any, NamedTuple
 
@@ -124,15 +125,17 @@ def _unpickled(
     return address
 
 
-def parse_host(host: str) -> int:
-    """The host part of an address pair, as CPython takes it: ``""`` is 0.0.0.0; names are not resolved here.
+_KNOWN_HOSTS = {"": 0, "<broadcast>": 0xFFFFFFFF, "localhost": 0x7F000001}
 
-    :raises socket.gaierror: for anything that is not a dotted quad.
+
+def parse_host(host: str) -> int:
+    """The host part of an address pair, as CPython takes it: ``""`` is 0.0.0.0; other names are not resolved here.
+
+    :raises socket.gaierror: for anything else that is not a dotted quad.
     """
-    if host == "":
-        return 0
-    if host == "<broadcast>":
-        return 0xFFFFFFFF
+    known = _KNOWN_HOSTS.get(host)
+    if known is not None:
+        return known
     try:
         return int(IPv4Address(host))
     except AddressValueError:
@@ -144,8 +147,11 @@ def parse_pair(address: object) -> tuple[int, int]:
     if not isinstance(address, tuple) or len(address) != 2:
         raise TypeError(f"AF_INET address must be a pair (host, port), not {address!r}")
     host, port = address
-    if not isinstance(host, str) or not isinstance(port, int):
+    if host.__class__ is not str and isinstance(host, bytes | bytearray):
+        host = host.decode("ascii", "replace")
+    if not isinstance(host, str) or not hasattr(port, "__index__"):
         raise TypeError(f"AF_INET address must be a pair (str, int), not {address!r}")
+    port = index(port)
     if not 0 <= port <= 0xFFFF:
         raise OverflowError(f"port must be 0-65535, not {port}")
     return parse_host(host), port

@@ -10,87 +10,78 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
 import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
-from typing import Any, NoReturn, Protocol
+from collections.abc import Iterable
+from operator import index
+from typing import Any, Self
 
+from simulator.sockets.bell import Bell
+from simulator.sockets.buffers import Buffer
+from simulator.sockets.errors import fail
+from simulator.sockets.options import Options
+from simulator.sockets.surface import Surface
 from simulator.wire.ipv4 import MAXIMUM_LENGTH
 
 __all__ = ["Buffer", "QueueSocket", "fail"]
 
 # Plain integers: arithmetic on the enumeration's members costs ten times as much.
 _PEEK, _DONTWAIT, _OOB = int(socket.MSG_PEEK), int(socket.MSG_DONTWAIT), int(socket.MSG_OOB)
-_UNKNOWN_FLAGS = ~int(socket.MSG_PEEK | socket.MSG_DONTWAIT | socket.MSG_TRUNC | socket.MSG_WAITALL)
+_IGNORED = socket.MSG_TRUNC | socket.MSG_WAITALL | socket.MSG_NOSIGNAL | socket.MSG_CMSG_CLOEXEC
+"""Flags of a read that mean nothing to these kernels when the datagrams are whole."""
+_UNKNOWN_FLAGS = ~int(socket.MSG_PEEK | socket.MSG_DONTWAIT | _IGNORED)
 
 
-def fail(number: int, detail: str = "") -> NoReturn:
-    """Raise the ``OSError`` of that number; ``detail`` repeats the offending value."""
-    raise OSError(number, os.strerror(number) + (f": {detail}" if detail else ""))
-
-
-class Buffer(Protocol):
-    """A kernel's rule for what fits into a receive buffer."""
-
-    limit: int
-    """What SO_RCVBUF says, octets."""
-    limits_writes: bool
-    """Whether SO_SNDBUF is also the size of the largest datagram that can be written."""
-
-    def take(self, length: int, address: Any = None, /) -> bool:
-        """Charge one packet of that many octets, which came with that address; False when it does not fit."""
-
-    def give_back(self, length: int, address: Any = None, /) -> None:
-        """The reader has taken a packet of that many octets, which came with that address."""
-
-
-class QueueSocket:
+class QueueSocket(Options, Surface):
     """Base of the router's datagram sockets."""
 
     def __init__(self, family: int, kind: int, proto: int, buffer: Buffer) -> None:
-        self.family = family
-        self.type = kind
+        self.family = _member(socket.AddressFamily, family)
+        self.type = _member(socket.SocketKind, kind)
         self.proto = proto
         self.buffer = buffer
-        self.send_limit = buffer.limit
-        """SO_SNDBUF, octets."""
+        Options.__init__(self)
+        Surface.__init__(self)
         self.closed = False
         self._queue: deque[tuple[bytes, Any]] = deque()
+        self._ended = False
+        """Nothing more will come: a read of the empty queue gives no octets and no address."""
         self._lock = threading.Condition()
         self._waiting = 0
-        self._timeout: float | None = None
-        self._bell: tuple[socket.socket, socket.socket] | None = None
-        self._options: dict[tuple[int, int], int] = {}
+        self._bell: Bell | None = None
 
     # -- the router's side -----------------------------------------------------------------------------------------
 
     @property
     def readable(self) -> bool:
-        """Whether something is queued."""
-        return bool(self._queue)
+        """Whether a read would not have to wait: something is queued, or an error or the end is to be told."""
+        return bool(self._queue or self._pending or self._ended)
 
     def enqueue(self, octets: bytes, address: Any) -> bool:
         """Queue a datagram for the reader; False when the buffer is full, and the datagram is lost."""
         if not self.buffer.take(len(octets), address):
             return False
         self._queue.append((octets, address))
+        if self._bell is not None or self._waiting:
+            self._wake()
+        return True
+
+    def _wake(self) -> None:
+        """Tell whoever waits that the socket is readable."""
         if self._bell is not None:
-            with contextlib.suppress(BlockingIOError):
-                self._bell[1].send(b"!")
+            self._bell.ring()
         if self._waiting:
             with self._lock:
-                self._lock.notify()
-        return True
+                self._lock.notify_all()
 
     # -- receiving ---------------------------------------------------------------------------------------------------
 
     def recvfrom(self, bufsize: int, flags: int = 0) -> tuple[bytes, Any]:
         """The next datagram, cut to ``bufsize`` octets, and the address that came with it."""
-        if bufsize < 0:
-            raise ValueError(f"negative buffer size in recvfrom: {bufsize}")
+        if index(bufsize) < 0:
+            raise ValueError(f"negative buffersize in recvfrom: {bufsize}")
         octets, address = self._next(flags)
         return octets[:bufsize], address
 
@@ -100,11 +91,10 @@ class QueueSocket:
     read = recv
 
     def recvfrom_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> tuple[int, Any]:
-        view = memoryview(buffer).cast("B")
-        if view.readonly:
-            raise TypeError("a read-write bytes-like object is needed to receive into")
-        if nbytes < 0 or nbytes > len(view):
-            raise ValueError(f"nbytes {nbytes} does not fit a buffer of {len(view)} octets")
+        """The next datagram into ``buffer``, at most ``nbytes`` of it (0: what fits): how many octets, the address."""
+        view = _writable(buffer)
+        if not 0 <= nbytes <= len(view):
+            raise ValueError(f"nbytes is negative or greater than the length of the buffer: {nbytes}, {len(view)}")
         octets, address = self.recvfrom(nbytes or len(view), flags)
         view[: len(octets)] = octets
         return len(octets), address
@@ -114,10 +104,23 @@ class QueueSocket:
 
     def recvmsg(self, bufsize: int, ancbufsize: int = 0, flags: int = 0) -> tuple[bytes, list[Any], int, Any]:
         """``(octets, [], flags, address)``; MSG_TRUNC is set when the datagram was longer than ``bufsize``."""
-        if bufsize < 0 or ancbufsize < 0:
+        if index(bufsize) < 0 or index(ancbufsize) < 0:
             raise ValueError(f"negative buffer size in recvmsg: {bufsize}, {ancbufsize}")
         octets, address = self._next(flags)
         return octets[:bufsize], [], socket.MSG_TRUNC if len(octets) > bufsize else 0, address
+
+    def recvmsg_into(
+        self, buffers: Iterable[Any], ancbufsize: int = 0, flags: int = 0
+    ) -> tuple[int, list[Any], int, Any]:
+        """``recvmsg`` into one buffer after the other: ``(octets written, [], flags, address)``."""
+        views = [_writable(buffer) for buffer in buffers]
+        octets, ancillary, said, address = self.recvmsg(sum(len(view) for view in views), ancbufsize, flags)
+        at = 0
+        for view in views:
+            part = octets[at : at + len(view)]
+            view[: len(part)] = part
+            at += len(part)
+        return len(octets), ancillary, said, address
 
     def _next(self, flags: int) -> tuple[bytes, Any]:
         if flags & _UNKNOWN_FLAGS:
@@ -126,31 +129,46 @@ class QueueSocket:
             fail(errno.EBADF)
         while True:
             if not self._queue:
+                if self._pending or self._ended:
+                    return self._without_datagram(flags)
                 self._wait(dont_wait=bool(flags & _DONTWAIT))
             try:
                 if flags & _PEEK:
                     return self._queue[0]
                 item = self._queue.popleft()
             except IndexError:
-                continue  # another thread was faster
+                continue  # another thread was faster, or it was no datagram that came
             self.buffer.give_back(len(item[0]), item[1])
             if self._bell is not None and not self._queue:
-                self._silence()
+                self._quiet()
             return item
 
+    def _without_datagram(self, flags: int) -> tuple[bytes, Any]:
+        """What an empty queue has to say: an error once, or the end for ever."""
+        number = self._pending
+        if not number:
+            return b"", None
+        if not flags & _PEEK:
+            self._pending = 0
+            self._quiet()
+        fail(number)
+
     def _wait(self, *, dont_wait: bool) -> None:
-        """Until something is queued, as far as the timeout allows."""
+        """Until the socket is readable, as far as the timeout allows; SO_RCVTIMEO holds where there is none."""
         if dont_wait or self._timeout == 0:
             fail(errno.EAGAIN)
-        if self._timeout is None and threading.active_count() == 1:
+        limit = self._timeout if self._timeout is not None else self.receive_timeout or None
+        if limit is None and threading.active_count() == 1:
             fail(errno.EDEADLK, "nothing is queued, and no other thread is there that could send something")
-        deadline = None if self._timeout is None else time.monotonic() + self._timeout
+        deadline = None if limit is None else time.monotonic() + limit
         with self._lock:
             self._waiting += 1
             try:
-                while not self._queue:
+                while not self.readable:
                     left = None if deadline is None else deadline - time.monotonic()
                     if left is not None and left <= 0:
+                        if self._timeout is None:
+                            fail(errno.EAGAIN)
                         raise TimeoutError("timed out")
                     self._check_open()
                     self._lock.wait(left)
@@ -179,7 +197,9 @@ class QueueSocket:
         self.send(data, flags)
 
     def sendmsg(self, buffers: Iterable[Any], ancdata: Iterable[Any] = (), flags: int = 0, address: Any = None) -> int:
-        """Ancillary data is accepted and thrown away (bsd.md W-1)."""
+        """Ancillary data, items of (level, type, octets), is accepted and thrown away (bsd.md W-1)."""
+        for item in ancdata:
+            _check_ancillary(item)
         return self._send(b"".join([bytes(memoryview(buffer)) for buffer in buffers]), flags, address)
 
     def _send(self, buffer: Any, flags: int, address: Any) -> int:
@@ -195,9 +215,9 @@ class QueueSocket:
         return self._write(data, address)
 
     def _write(self, data: bytes, address: Any) -> int:
-        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+        fail(errno.EOPNOTSUPP)
 
-    # -- life, waiting, options --------------------------------------------------------------------------------------
+    # -- life and waiting --------------------------------------------------------------------------------------------
 
     def _check_open(self) -> None:
         if self.closed:
@@ -208,145 +228,74 @@ class QueueSocket:
         self.closed = True
         self._queue.clear()
         if self._bell is not None:
-            for end in self._bell:
-                end.close()
+            self._bell.close()
             self._bell = None
         with self._lock:
             self._lock.notify_all()
 
-    def __enter__(self) -> Any:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
     def fileno(self) -> int:
-        """A descriptor that is readable while something is queued; -1 when the socket is closed."""
-        if self.closed:
-            return -1
+        """A descriptor that is readable while the socket is, and always writable; -1 when the socket is closed.
+
+        It is for waiting alone: reading from it, or handing it to another process, moves no datagram.
+        """
+        return -1 if self.closed else self._descriptor().fileno()
+
+    def _descriptor(self) -> Bell:
+        self._check_open()
         if self._bell is None:
-            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-            ours.setblocking(False)
-            theirs.setblocking(False)
-            self._bell = (ours, theirs)
-            if self._queue:
-                theirs.send(b"!")
-        return self._bell[0].fileno()
+            self._bell = Bell()
+            if self.readable:
+                self._bell.ring()
+        return self._bell
+
+    def get_inheritable(self) -> bool:
+        return self._descriptor().inheritable
+
+    def set_inheritable(self, inheritable: bool) -> None:
+        self._descriptor().inheritable = inheritable
 
     def _discard(self) -> None:
         """Forget what is queued."""
         while self._queue:
             octets, address = self._queue.popleft()
             self.buffer.give_back(len(octets), address)
+        self._quiet()
+
+    def _quiet(self) -> None:
+        """Silence the bell, unless there is something to read after all."""
         if self._bell is not None:
-            self._silence()
-
-    def _silence(self) -> None:
-        assert self._bell is not None
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                self._bell[0].recv(1)
-        if self._queue:  # something came while the bell was being silenced
-            self._bell[1].send(b"!")
-
-    def settimeout(self, seconds: float | None) -> None:
-        if seconds is not None and seconds < 0:
-            raise ValueError("Timeout value out of range")
-        self._timeout = seconds
-
-    def gettimeout(self) -> float | None:
-        return self._timeout
-
-    def setblocking(self, flag: bool) -> None:
-        self._timeout = None if flag else 0.0
-
-    def getblocking(self) -> bool:
-        return self._timeout != 0
-
-    def shutdown(self, how: int) -> None:
-        """:raises OSError: ENOTCONN; a socket that is not connected has nothing to shut down."""
-        self._check_open()
-        known = how in (socket.SHUT_RD, socket.SHUT_WR, socket.SHUT_RDWR)
-        fail(errno.ENOTCONN if known else errno.EINVAL, f"shutdown({how})")
-
-    def bind(self, address: Any) -> None:
-        """Take a port or an address; each kind of socket says which.  :raises OSError: EOPNOTSUPP if it has neither."""
-        fail(errno.EOPNOTSUPP)
-
-    def getsockname(self) -> tuple[str, int]:
-        """What it is bound to."""
-        fail(errno.EOPNOTSUPP)
-
-    def getpeername(self) -> tuple[str, int]:
-        fail(errno.ENOTCONN)
-
-    def connect(self, address: Any) -> None:
-        fail(errno.EOPNOTSUPP)
-
-    def listen(self, backlog: int = 0) -> None:
-        fail(errno.EOPNOTSUPP)
-
-    def accept(self) -> NoReturn:
-        fail(errno.EINVAL)
-
-    def setsockopt(self, level: int, name: int, value: int | bytes) -> None:
-        """Set an option, an integer or its four octets.
-
-        :raises OSError: ENOPROTOOPT for one that this socket does not have, EINVAL for fewer than four octets.
-        """
-        self._check_open()
-        setter = self._option(level, name)
-        setter(self._option_value(value))
-        self._options[level, name] = self._option_value(value)
-
-    def getsockopt(self, level: int, name: int, buflen: int = 0) -> int | bytes:
-        self._check_open()
-        facts = {
-            (socket.SOL_SOCKET, socket.SO_RCVBUF): self.buffer.limit,
-            (socket.SOL_SOCKET, socket.SO_SNDBUF): self.send_limit,
-            (socket.SOL_SOCKET, socket.SO_TYPE): self.type,
-            (socket.SOL_SOCKET, socket.SO_ERROR): 0,
-        }
-        value = facts.get((level, name))
-        if value is None:
-            self._option(level, name)
-            value = self._options.get((level, name), 0)
-        return value.to_bytes(4, "little", signed=True)[:buflen] if buflen else value
-
-    def _option(self, level: int, name: int) -> Callable[[int], None]:
-        setter = self._setters().get((level, name))
-        if setter is None:
-            fail(errno.ENOPROTOOPT, f"level {level}, option {name}")
-        return setter
-
-    def _setters(self) -> dict[tuple[int, int], Callable[[int], None]]:
-        """The options this socket has, and what setting one does at once."""
-        return {
-            (socket.SOL_SOCKET, socket.SO_RCVBUF): self._set_receive_buffer,
-            (socket.SOL_SOCKET, socket.SO_SNDBUF): self._set_send_buffer,
-            (socket.SOL_SOCKET, socket.SO_REUSEADDR): _keep,
-            (socket.SOL_SOCKET, socket.SO_REUSEPORT): _keep,
-            (socket.SOL_SOCKET, socket.SO_BROADCAST): _keep,
-        }
-
-    def _set_receive_buffer(self, octets: int) -> None:
-        self.buffer.limit = octets
-
-    def _set_send_buffer(self, octets: int) -> None:
-        self.send_limit = octets
-
-    @staticmethod
-    def _option_value(value: int | bytes) -> int:
-        if isinstance(value, int):
-            return value
-        octets = bytes(memoryview(value))
-        if len(octets) < 4:
-            fail(errno.EINVAL, f"an option of {len(octets)} octets")
-        return int.from_bytes(octets[:4], "little", signed=True)
+            self._bell.silence()
+            if self.readable:  # something came while the bell was being silenced
+                self._bell.ring()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {'closed' if self.closed else f'{len(self._queue)} queued'}>"
 
 
-def _keep(_: int) -> None:
-    """An option that is looked at when it matters (bind, send), not when it is set."""
+def _member(kind: type[Any], number: int) -> int:
+    """The number as CPython shows it: as a member of its enumeration, if it is one."""
+    with contextlib.suppress(ValueError):
+        number = kind(number)
+    return number
+
+
+def _check_ancillary(item: Any) -> None:
+    if not isinstance(item, tuple) or len(item) != 3:
+        raise TypeError(f"ancillary data is (level, type, octets), not {item!r}")
+    index(item[0])
+    index(item[1])
+    memoryview(item[2])
+
+
+def _writable(buffer: Any) -> memoryview:
+    """The octets of a buffer.  :raises TypeError: if they cannot be written."""
+    view = memoryview(buffer).cast("B")
+    if view.readonly:
+        raise TypeError("a read-write bytes-like object is needed to receive into")
+    return view

@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 from simulator.sockets.address import Address
 
-__all__ = ["BSD_LARGEST", "CAPTURE_DEFAULT", "BpfBuffer", "BsdBuffer", "LinuxBuffer"]
+__all__ = ["BSD_LARGEST", "CAPTURE_DEFAULT", "BpfBuffer", "BsdBuffer", "Buffer", "LinuxBuffer"]
+
+
+class Buffer(Protocol):
+    """A kernel's rule for what fits into a receive buffer."""
+
+    limit: int
+    """What SO_RCVBUF says, octets."""
+    limits_writes: bool
+    """Whether SO_SNDBUF is also the size of the largest datagram that can be written."""
+
+    def take(self, length: int, address: Any = None, /) -> bool:
+        """Charge one packet of that many octets, which came with that address; False when it does not fit."""
+
+    def give_back(self, length: int, address: Any = None, /) -> None:
+        """The reader has taken a packet of that many octets, which came with that address."""
+
 
 LINUX_DEFAULT = 32767
 """Octets of counted memory (linux.md D24)."""

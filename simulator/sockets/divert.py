@@ -10,11 +10,13 @@ import errno
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import index
 from typing import Any
 
 from rules.addresses import dotted
 from simulator.sockets.address import Address, Destination, Layout, parse_pair, swapped
 from simulator.sockets.base import Buffer, QueueSocket, fail
+from simulator.sockets.options import SO_RERROR, SO_SETFIB, keep
 
 __all__ = ["Customs", "DivertPorts", "DivertSocket"]
 
@@ -31,6 +33,10 @@ _MULTICAST_OPTIONS = frozenset(
     }
 )
 
+_DONTROUTE = (int(socket.SOL_SOCKET), int(socket.SO_DONTROUTE))
+_MSG_DONTROUTE = int(socket.MSG_DONTROUTE)
+_RERROR = (int(socket.SOL_SOCKET), SO_RERROR)
+
 Write = Callable[["DivertSocket", bytes, Destination | None], int]
 """A kernel's writing rules: the errno of the write, 0 for success."""
 
@@ -45,6 +51,12 @@ class Customs:
     """Options of level IPPROTO_IP can be set."""
     largest_buffer: int = 0
     """What SO_RCVBUF and SO_SNDBUF may say at most, octets; 0: anything goes."""
+    connected: bool = False
+    """The socket counts as connected from its creation, to 0.0.0.0 (bsd.md S-7, S-10)."""
+    tells_overflow: bool = False
+    """SO_RERROR can be set: a read of the empty queue tells once that something did not fit (bsd.md R-17)."""
+    routing_tables: int = 0
+    """How many there are to choose from by SO_SETFIB; 0: there is no such option (bsd.md S-11)."""
     shutdown_errno: int = errno.ENOTCONN
     """What shutdown fails with; 0: it works."""
     multicast_from: Callable[[int], bool] | None = None
@@ -133,7 +145,6 @@ class DivertSocket(QueueSocket):
         self._write_rules = write
         self._customs = customs
         self._privileged = privileged
-        self._shut_reading = False
         self._shut_writing = False
         self.multicast_source = 0
         """IP_MULTICAST_IF: an address of the interface for outgoing multicast; 0: by the routes (linux.md D19)."""
@@ -143,10 +154,6 @@ class DivertSocket(QueueSocket):
     @property
     def reuse_port(self) -> bool:
         return bool(self._options.get((socket.SOL_SOCKET, socket.SO_REUSEPORT)))
-
-    def option(self, level: int, name: int) -> int:
-        """An option's value as it was set, 0 before; for the writing rules."""
-        return self._options.get((level, name), 0)
 
     def bind(self, address: Any) -> None:
         """Take a divert port, 1 to 65535; the host part is ignored (bsd.md B-2).
@@ -190,7 +197,11 @@ class DivertSocket(QueueSocket):
         return (dotted(0), self.port or 0)
 
     def getpeername(self) -> tuple[str, int]:
-        fail(errno.ENOTCONN)
+        """``("0.0.0.0", 0)`` where the socket counts as connected (bsd.md S-10).  :raises OSError: ENOTCONN if not."""
+        self._check_open()
+        if not self._customs.connected:
+            fail(errno.ENOTCONN)
+        return (dotted(0), 0)
 
     def shutdown(self, how: int) -> None:
         """SHUT_WR: later writes fail with EPIPE; SHUT_RD: reads give nothing at once (bsd.md S-9).
@@ -198,21 +209,25 @@ class DivertSocket(QueueSocket):
         :raises OSError: where the kernel wants a connection first, ENOTCONN; EINVAL for another ``how``.
         """
         self._check_open()
-        if how not in (socket.SHUT_RD, socket.SHUT_WR, socket.SHUT_RDWR):
+        if index(how) not in (socket.SHUT_RD, socket.SHUT_WR, socket.SHUT_RDWR):
             fail(errno.EINVAL, f"shutdown({how})")
         if self._customs.shutdown_errno:
             fail(self._customs.shutdown_errno)
         if how != socket.SHUT_RD:
             self._shut_writing = True
         if how != socket.SHUT_WR:
-            self._shut_reading = True
+            self._ended = True
             self._discard()
-
-    def _next(self, flags: int) -> tuple[bytes, Any]:
-        return (b"", None) if self._shut_reading else super()._next(flags)
+            self._wake()
 
     def enqueue(self, octets: bytes, address: Any) -> bool:
-        return not self._shut_reading and super().enqueue(octets, address)
+        if self._ended:
+            return False
+        fits = super().enqueue(octets, address)
+        if not fits and self._options.get(_RERROR):
+            self._pending = errno.ENOBUFS
+            self._wake()
+        return fits
 
     def setsockopt(self, level: int, name: int, value: int | bytes) -> None:
         if (level, name) == (socket.IPPROTO_IP, socket.IP_MULTICAST_IF) and self._customs.multicast_from is not None:
@@ -279,16 +294,34 @@ class DivertSocket(QueueSocket):
 
     def _setters(self) -> dict[tuple[int, int], Callable[[int], None]]:
         setters = super()._setters()
-        setters[socket.SOL_SOCKET, socket.SO_DONTROUTE] = _keep
-        if self._customs.ip_options:
+        customs = self._customs
+        setters[_DONTROUTE] = keep
+        if customs.tells_overflow:
+            setters[_RERROR] = keep
+        if customs.routing_tables:
+            setters[socket.SOL_SOCKET, SO_SETFIB] = self._check_table
+        if customs.ip_options:
             for name in (socket.IP_OPTIONS, socket.IP_TOS, socket.IP_TTL):
-                setters[socket.IPPROTO_IP, name] = _keep
+                setters[socket.IPPROTO_IP, name] = keep
         return setters
+
+    def _check_table(self, number: int) -> None:
+        if not 0 <= number < self._customs.routing_tables:
+            fail(errno.EINVAL, f"routing table {number}")
 
     def close(self) -> None:
         if not self.closed:
             self._ports.release(self)
         super().close()
+
+    def _send(self, buffer: Any, flags: int, address: Any) -> int:
+        if not flags & _MSG_DONTROUTE or self._options.get(_DONTROUTE):
+            return super()._send(buffer, flags, address)
+        self._options[_DONTROUTE] = 1  # for this one datagram, as sosend of the BSDs does it
+        try:
+            return super()._send(buffer, flags, address)
+        finally:
+            self._options[_DONTROUTE] = 0
 
     def _write(self, data: bytes, address: Any) -> int:
         if self._shut_writing:
@@ -314,7 +347,3 @@ class DivertSocket(QueueSocket):
     def __repr__(self) -> str:
         state = "closed" if self.closed else f"port {self.port}, {len(self._queue)} queued"
         return f"<DivertSocket {state}>"
-
-
-def _keep(_: int) -> None:
-    """An option that is looked at when something is sent, if at all."""

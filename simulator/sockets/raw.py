@@ -88,10 +88,6 @@ class RawSocket(QueueSocket):
             self._options[socket.IPPROTO_IP, socket.IP_HDRINCL] = 1
         sockets.add(self)
 
-    def option(self, level: int, name: int, default: int = 0) -> int:
-        """An option's value as it was set."""
-        return self._options.get((level, name), default)
-
     def wants(self, packet: Packet) -> bool:
         """Whether a datagram of its protocol is for it."""
         return self.host in (0, packet.destination) and self.peer in (None, packet.source)

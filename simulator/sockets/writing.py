@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Callable
+from typing import Protocol
 
 from simulator.interfaces import Interface
 from simulator.node import Node
@@ -20,6 +21,16 @@ from simulator.trace import Kind
 __all__ = ["BsdWriting", "LinuxWriting"]
 
 
+class Outbound(Protocol):
+    """(packet, address whose interface takes multicast, whether only attached networks will do) -> errno."""
+
+    def __call__(self, packet: Packet, multicast_source: int, /, *, attached: bool) -> int: ...
+
+
+def _dont_route(sock: DivertSocket) -> bool:
+    return bool(sock.option(socket.SOL_SOCKET, socket.SO_DONTROUTE))
+
+
 class LinuxWriting:
     """The divert patch: header rules first, then inbound or outbound (linux.md D11 to D15, D18)."""
 
@@ -28,7 +39,7 @@ class LinuxWriting:
         node: Node,
         profile: LinuxProfile,
         inbound: Callable[[Packet, str], int],
-        outbound: Callable[[Packet, int], int],
+        outbound: Outbound,
     ) -> None:
         self._node = node
         self._profile = profile
@@ -53,7 +64,7 @@ class LinuxWriting:
             way = "outgoing" if interface is None else f"as received on {interface.name}"
             self._node.tracer.record(Kind.INJECTED, packet, port=sock.port, detail=f"{way}:")
         if interface is None or destination is None:
-            return self._outbound(packet, sock.multicast_source)
+            return self._outbound(packet, sock.multicast_source, attached=_dont_route(sock))
         return self._inbound(packet, destination.name)
 
     def _packet(self, data: bytes, interface: Interface | None) -> Packet:
@@ -123,7 +134,7 @@ class BsdWriting:
             )
         if incoming:
             return self._incoming(packet)
-        return self._outgoing(packet, bool(sock.option(socket.SOL_SOCKET, socket.SO_DONTROUTE)))
+        return self._outgoing(packet, _dont_route(sock))
 
     @staticmethod
     def _with_options(packet: Packet, options: bytes) -> Packet:

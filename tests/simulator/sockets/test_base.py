@@ -217,13 +217,14 @@ class TestDescriptor:
     def test_a_datagram_that_comes_while_the_bell_is_silenced(self) -> None:
         sock = with_datagrams(b"one")
         sock.fileno()
-        silence = sock._silence
+        assert sock._bell is not None
+        silence = sock._bell.silence
 
         def interrupted() -> None:
             sock.enqueue(b"two", FROM)
             silence()
 
-        sock._silence = interrupted  # type: ignore[method-assign]
+        sock._bell.silence = interrupted  # type: ignore[method-assign]
         assert sock.recv(10) == b"one"
         assert self.ready(sock)
 

@@ -123,7 +123,8 @@ class TestPorts:
             (("", "1234"), TypeError),
             (("",), TypeError),
             (("", 1, 2), TypeError),
-            ((b"", 1), TypeError),
+            ((1, 1), TypeError),
+            (("", 1.0), TypeError),
             (["", 1], TypeError),
             (("", -1), OverflowError),
             (("", 65536), OverflowError),
@@ -139,6 +140,12 @@ class TestPorts:
         if address is not None:
             with pytest.raises(error):
                 sock.sendto(b"", address)
+
+    @pytest.mark.parametrize("host", ["", "1.2.3.4", b"0.0.0.0", bytearray(b""), "<broadcast>", "localhost"])
+    def test_hosts_that_are_ignored(self, ports: DivertPorts, host: Any) -> None:
+        sock = make(ports)
+        sock.bind((host, 1234))
+        assert sock.port == 1234
 
     def test_a_closed_socket_cannot_be_bound(self, ports: DivertPorts) -> None:
         sock = make(ports)
