@@ -176,7 +176,11 @@ class BsdProfile(Profile):
     """It quotes all of a TCP header at least (bsd.md H-10)."""
 
     reset_tos: int = 0x10
-    """Type of service of the resets that ipfw sends: low delay (ipfw_send_pkt of ip_fw_dynamic.c and ip_fw2.c)."""
+    """Type of service of the resets and keepalives that ipfw sends: low delay (ipfw_send_pkt of ip_fw_dynamic.c and
+    ip_fw2.c)."""
+
+    keepalive_flags: int = 0
+    """Fragment flags of the keepalives that ipfw sends; 0x4000 is DF (dyn_make_keepalive_ipv4 of ip_fw_dynamic.c)."""
 
     lo0_refuses: bool = True
     """What follows a reject or blackhole route is refused with EHOSTUNREACH; else it goes round lo0 once, and its
@@ -218,6 +222,7 @@ _FREEBSD_13 = dataclasses.replace(
     _FREEBSD_11,
     name="freebsd-13",
     rules=ipfw.PROFILES["freebsd-13"],
+    keepalive_flags=0x4000,
     version_errno=errno.EAFNOSUPPORT,
     reassembled_interface_of="last",
     reassembly=FREEBSD_13,

@@ -126,6 +126,7 @@ class Router:
             surroundings=RouterSurroundings(self.node),
             default="allow" if profile.default_accept else "deny",
             now=self.node.clock.now,
+            log=self.node.messages.append,
         )
         first, last = profile.ephemeral
         self._divert_ports = DivertPorts(ephemeral=range(first, last + 1), newest_receives=profile.newest_receives)
@@ -330,6 +331,16 @@ class Router:
         if not isinstance(self.profile, BsdProfile):
             raise TypeError(f"{self.profile.name} has ipchains, not ipfw")
         return self.rules.run(command)
+
+    def sysctl(self, command: str) -> str:
+        """Read or set variables of ipfw (BSD profiles): ``router.sysctl("net.inet.ip.fw.dyn_ack_lifetime=60")``; what
+        sysctl(8) prints.  What differs between kernels, or belongs to the packet path, is a switch of the profile.
+
+        :raises rules.CommandError: with sysctl's text, for a name or a value that does not exist.
+        """
+        if not isinstance(self.profile, BsdProfile):
+            raise TypeError(f"{self.profile.name} has no ipfw, whose variables these are")
+        return self.rules.sysctl(command)
 
     # -- sockets ---------------------------------------------------------------------------------------------------
 

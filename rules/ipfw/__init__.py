@@ -10,6 +10,7 @@ not there.
 """
 
 from rules.errors import CommandError
+from rules.ipfw.keepalives import Keepalive
 from rules.ipfw.rule import Action, Effect, Element, Limit, Log, Rule, TagMark
 from rules.ipfw.ruleset import Counters, Result, RuleSet
 from rules.ipfw.state import Lifetimes
@@ -26,6 +27,7 @@ __all__ = [
     "Effect",
     "Element",
     "Host",
+    "Keepalive",
     "Lifetimes",
     "Limit",
     "Log",

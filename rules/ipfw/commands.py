@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from rules.ipfw.chain import RESERVED_SET
 from rules.ipfw.grammar import is_acceptable, read_rule
 from rules.ipfw.listing import Style
+from rules.ipfw.log import cleared_line
 from rules.ipfw.report import Columns, Report
 from rules.ipfw.rule import DEFAULT_RULE
 from rules.ipfw.setcommands import set_command
@@ -308,6 +309,8 @@ class _Command:
             for entry in () if self.dry else self.rules.chain:
                 if entry.rule.set != RESERVED_SET:
                     clear(entry)
+            if not self.dry:
+                self._log_cleared(None, "All logging counts reset" if all_done.startswith("Logging") else all_done)
             if self.loud:
                 self.session.print(f"{all_done}.\n")
             return
@@ -322,6 +325,8 @@ class _Command:
             found = [] if self.dry else [e for e in self.rules.chain.numbered(number, number) if self._in_set(e)]
             for entry in found:
                 clear(entry)
+            if not self.dry and (found or not self.rules.switches.zero_log_names_rule):
+                self._log_cleared(number, one_done)
             if not found:
                 failed = True
                 if self.rules.switches.zero_absent_on_stdout:
@@ -332,6 +337,12 @@ class _Command:
                 self.session.print(f"Entry {number} {one_done}.\n")
         if failed:
             self.session.status = UNAVAILABLE
+
+    def _log_cleared(self, number: int | None, done: str) -> None:
+        """E-44."""
+        if self.rules.variables["verbose"]:
+            names_rule = self.rules.switches.zero_log_names_rule
+            self.rules.log(cleared_line(number, done, names_rule=names_rule))
 
     # list, show
 

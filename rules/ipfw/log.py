@@ -1,13 +1,23 @@
-"""Log lines of rules with ``log`` (statement E-41 of the behavioural notes)."""
+"""Lines for the log: of rules with ``log``, of state that cannot be made, of counters that are cleared.
+
+Sources: statements D-6, E-41 and E-44 of the behavioural notes; ip_fw_log.c, ip_fw_dynamic.c, ip_fw_sockopt.c.
+"""
 
 from __future__ import annotations
+
+from typing import Literal
 
 from rules.addresses import dotted
 from rules.fields import ICMP, TCP, UDP, Fields
 from rules.ipfw.questions import TABLEARG
 from rules.ipfw.rule import Action, Effect
+from rules.ipfw.switches import LimitLog
 
-__all__ = ["log_line"]
+__all__ = ["cleared_line", "full_line", "limit_line", "log_line"]
+
+_Flow = tuple[int, int, int, int, int]
+_LIMIT_OPCODE = 40
+"""O_LIMIT, which the kernel calls the type of the state."""
 
 _WORDS = {
     Action.ALLOW: "Accept",
@@ -70,3 +80,31 @@ def log_line(number: int, effect: Effect, tablearg: int, fields: Fields) -> str:
     way, interface = ("in", fields.receive_interface) if leaving is None else ("out", leaving)
     via = f" via {interface}" if interface else ""
     return f"ipfw: {number} {_action(effect, tablearg)} {_flow(fields)} {way}{via}{_fragment(fields)}"
+
+
+def limit_line(style: LimitLog, number: int, flow: _Flow, masked: _Flow, entries: int) -> str:
+    """A flow is refused because its ``limit`` is reached (D-6).  ``masked``: only what the limit counts by."""
+    if style == "bare":
+        return "drop session, too many entries"
+    _, source, destination, source_port, destination_port = masked if style == "masked flow" else flow
+    ends = f"{dotted(source)} {source_port} -> {dotted(destination)} {destination_port}"
+    return f"ipfw: {number} drop session type {_LIMIT_OPCODE} {ends}, {entries} too many entries"
+
+
+def full_line(style: LimitLog, what: Literal["state", "parent"]) -> str:
+    """The table of states is full."""
+    match style, what:
+        case "bare", "state":
+            return "Too many dynamic rules, sorry"
+        case "bare", "parent":
+            return "add parent failed"
+        case "flow", _:
+            return "ipfw: add_dyn_rule: Cannot allocate rule"
+        case _, "state":
+            return "ipfw: Cannot allocate dynamic state, consider increasing net.inet.ip.fw.dyn_max"
+    return "ipfw: Cannot allocate parent dynamic state, consider increasing net.inet.ip.fw.dyn_parent_max"
+
+
+def cleared_line(number: int | None, done: str, *, names_rule: bool) -> str:
+    """``zero`` and ``resetlog`` (E-44); ``done`` is what was done to all rules, or to the rule of that number."""
+    return f"ipfw: Entry {number} {done}." if number is not None and names_rule else f"ipfw: {done}."

@@ -17,11 +17,13 @@ from rules.fields import Fields
 from rules.ipfw.chain import Chain
 from rules.ipfw.commands import Session, run_command
 from rules.ipfw.engine import Engine
+from rules.ipfw.keepalives import Keepalive, due
 from rules.ipfw.rule import Action, Rule
-from rules.ipfw.state import Lifetimes, StateTable
+from rules.ipfw.state import StateTable
 from rules.ipfw.step import Entry
 from rules.ipfw.surroundings import NOWHERE, Surroundings
 from rules.ipfw.switches import PROFILES, Switches
+from rules.ipfw.sysctl import sysctl
 from rules.ipfw.verdict import Resume, Verdict
 from rules.ipfw.world import World
 
@@ -54,6 +56,8 @@ class RuleSet:
     ``now``: seconds since the epoch, a number or a callable; also an attribute that may be set.
     ``chance``: a callable for random numbers in [0, 1), for ``prob``; by default a generator of fixed seed.
     ``files``: path -> text of the command files that ``ipfw /path`` finds.  ``fibs``: number of routing tables.
+    ``log``: takes each line that a command writes to the system's log; by default they are kept in ``messages``.  What
+    packets give rise to is in their verdicts.
     """
 
     def __init__(
@@ -66,6 +70,7 @@ class RuleSet:
         chance: Callable[[], float] | None = None,
         files: Mapping[str, str] | None = None,
         fibs: int = 1,
+        log: Callable[[str], object] | None = None,
     ) -> None:
         if isinstance(profile, str) and profile not in PROFILES:
             raise ValueError(f"{profile=} is none of {', '.join(PROFILES)}")
@@ -77,15 +82,24 @@ class RuleSet:
             chance or random.Random(0).random,
             highest_icmp_type=self.switches.highest_icmp_type,
         )
-        self.chain = Chain(Action(default))
+        self.chain: Chain = Chain(Action(default))
         self._now: float | Callable[[], float] = now
-        self.states = StateTable(self.time, Lifetimes())
+        self.states: StateTable = StateTable(self.time, self.switches)
         self.engine = Engine(self.world, self.states, self.switches, self.time)
         self.files: Mapping[str, str] = files or {}
         self.fibs = fibs
-        self.verbose_limit = 0
+        self.messages: list[str] = []
+        """Lines that commands wrote to the log, oldest first, unless they go elsewhere."""
+        self.log = log or self.messages.append
+        self.verbose_limit: int = 0
         """``net.inet.ip.fw.verbose_limit``: what ``log`` without ``logamount`` means, 0 for no limit (E-42)."""
-        self.variables = {"firewall": True, "one_pass": True, "debug": False, "verbose": True, "dyn_keepalive": True}
+        self.variables: dict[str, bool] = {
+            "firewall": True,
+            "one_pass": True,
+            "debug": False,
+            "verbose": True,
+            "dyn_keepalive": True,
+        }
         """What ``enable`` and ``disable`` switch.  ``verbose`` is on from the start, so that log lines are seen."""
 
     # Time
@@ -135,6 +149,13 @@ class RuleSet:
         finally:
             self.files = files
 
+    def sysctl(self, command: str) -> str:
+        """Read or set variables: ``rules.sysctl("net.inet.ip.fw.dyn_ack_lifetime=60")``; what sysctl(8) prints.
+
+        Raises CommandError, with the text of sysctl(8), for a name or a value that does not exist.
+        """
+        return sysctl(self, command)
+
     # What commands do
 
     def add(self, rule: Rule) -> Entry:
@@ -145,13 +166,19 @@ class RuleSet:
         """Take rules out of the list, with their dynamic state (D-7); how many there were."""
         gone = self.chain.remove(doomed)
         for entry in gone:
-            self.states.forget(entry)
+            self.states.forget(entry, self.chain.default)
         return len(gone)
 
     def set_variable(self, name: str, value: bool) -> None:
         """``enable`` or ``disable``."""
         self.variables[name] = value
-        self.engine.verbose = self.variables["verbose"]
+        self.engine.verbose = self.states.verbose = self.variables["verbose"]
+        self.states.lifetimes.keepalive = self.variables["dyn_keepalive"]
+
+    def keepalives(self) -> list[Keepalive]:
+        """The probes that the state of dying TCP connections gives rise to now (D-4); whoever has a clock asks every
+        ``states.lifetimes.keepalive_period`` seconds."""
+        return due(self.states, self.time())
 
     # The list
 

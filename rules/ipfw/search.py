@@ -98,6 +98,7 @@ class Search:
             return position
         count = self.engine.world.tablearg if state.count == TABLEARG else state.count
         if not self.engine.states.install(entry, self.fields, state.mask, count, state.name):
+            self.lines += self.engine.states.complaints
             self.count(entry)
             return self.end(Action.DENY, entry)
         return position if state.negated else self._act(step, position)

@@ -16,6 +16,8 @@ from enum import Enum
 from typing import Any
 
 from rules.fields import TCP, UDP, Fields
+from rules.ipfw.log import full_line, limit_line
+from rules.ipfw.switches import Switches
 
 __all__ = ["Direction", "Flow", "Kind", "Lifetimes", "State", "StateTable", "flow_of"]
 
@@ -56,8 +58,14 @@ class Lifetimes:
     short: int = 5
     keepalive_period: int = 5
     keepalive_interval: int = 20
+    keepalive: bool = True
     buckets: int = 256
     maximum: int = 4096
+    """States, and parents too where those have no bound of their own."""
+    parent_maximum: int | None = None
+    """Parents, where they do."""
+    keep_states: bool = False
+    """States outlive their rule."""
 
 
 class State:
@@ -116,18 +124,38 @@ def _reverse(flow: Flow) -> Flow:
 class StateTable:
     """All dynamic entries of a rule set."""
 
-    def __init__(self, now: Callable[[], float], lifetimes: Lifetimes | None = None) -> None:
-        self.lifetimes = lifetimes or Lifetimes()
+    def __init__(self, now: Callable[[], float], switches: Switches | None = None) -> None:
+        self.switches = switches = switches or Switches()
+        self.lifetimes = Lifetimes(maximum=switches.dyn_max, parent_maximum=switches.dyn_parent_max)
+        self.on_first: Callable[[], object] = lambda: None
+        """Called when a state is made and there was none."""
+        self.verbose = True
+        """Whether flows beyond their limit are told of."""
+        self.complaints: list[str] = []
+        """What the last installation has for the log (D-6)."""
+        self._complained_in: int | None = None
         self._now = now
         self._flows: dict[tuple[str, Flow], State] = {}
         self._names: dict[str, int] = {}
         """Names of state, with the number of flows that have them."""
         self._parents: dict[tuple[int, Flow], State] = {}
         self._buckets: dict[int, list[State]] = {}
+        self.buckets = self.lifetimes.buckets
+        """Buckets in use; a change of ``lifetimes.buckets`` waits until there are no entries."""
         self._checked = float("-inf")
 
     def __len__(self) -> int:
         return len(self._flows) + len(self._parents)
+
+    @property
+    def counted(self) -> int:
+        """What is held against ``dyn_max``: all entries, or without the parents where those have their own bound."""
+        return len(self) if self.lifetimes.parent_maximum is None else len(self._flows)
+
+    @property
+    def parents(self) -> int:
+        """Parents of ``limit``."""
+        return len(self._parents)
 
     @property
     def octets(self) -> int:
@@ -137,7 +165,10 @@ class StateTable:
     def __iter__(self) -> Iterator[State]:
         """All entries in the order of the listing."""
         self.expire()
-        return iter([state for bucket in sorted(self._buckets) for state in self._buckets[bucket]])
+        return iter(self._listed())
+
+    def _listed(self) -> list[State]:
+        return [state for bucket in sorted(self._buckets) for state in self._buckets[bucket]]
 
     # Looking up
 
@@ -203,6 +234,9 @@ class StateTable:
         ``mask``: parts of the flow that are counted (source address 1, source port 2, destination address 4,
         destination port 8), 0 for ``keep-state``.
         """
+        self.complaints = []
+        if not len(self):
+            self.buckets = self.lifetimes.buckets
         flow = flow_of(fields)
         found = self._find(flow, [name])
         if found is not None:
@@ -212,10 +246,18 @@ class StateTable:
         parent = None
         if mask:
             parent = self._parent(owner, flow, mask, name)
-            if parent is None or parent.children >= count:
+            if parent is None:
                 return False
-        if len(self) >= self.lifetimes.maximum:
+            if parent.children >= count:
+                if self.verbose:
+                    style, number = self.switches.limit_log, owner.rule.number
+                    self._complain(limit_line(style, number, flow, parent.flow, self.counted))
+                return False
+        if not self._has_room():
+            self._complain(full_line(self.switches.limit_log, "state"))
             return False
+        if not self._flows:
+            self.on_first()
         kind = Kind.STATE if parent is None else Kind.LIMIT
         state = State(kind, name, flow, owner, self._now() + self.lifetimes.syn, parent)
         if parent is not None:
@@ -225,6 +267,21 @@ class StateTable:
         self._bucket(flow).insert(0, state)
         self._renew(state, Direction.FORWARD, fields.tcp_flags, None)
         return True
+
+    def _has_room(self, *, parent: bool = False) -> bool:
+        lifetimes = self.lifetimes
+        if lifetimes.parent_maximum is None:
+            return len(self) < lifetimes.maximum
+        if parent:
+            return len(self._parents) < lifetimes.parent_maximum
+        return len(self._flows) < lifetimes.maximum
+
+    def _complain(self, line: str) -> None:
+        """For the log, but not twice in one second (D-6)."""
+        second = int(self._now())
+        if second != self._complained_in:
+            self._complained_in = second
+            self.complaints.append(line)
 
     def _parent(self, owner: Any, flow: Flow, mask: int, name: str) -> State | None:
         protocol, source, destination, source_port, destination_port = flow
@@ -239,7 +296,8 @@ class StateTable:
         if parent is not None:
             parent.expires = self._now() + self.lifetimes.short
             return parent
-        if len(self) >= self.lifetimes.maximum:
+        if not self._has_room(parent=True):
+            self._complain(full_line(self.switches.limit_log, "parent"))
             return None
         parent = State(Kind.PARENT, name, key, owner, self._now() + self.lifetimes.syn)
         self._parents[id(owner), key] = parent
@@ -248,7 +306,7 @@ class StateTable:
 
     def _bucket(self, flow: Flow) -> list[State]:
         _, source, destination, source_port, destination_port = flow
-        number = (source ^ destination ^ source_port ^ destination_port) & self.lifetimes.buckets - 1
+        number = (source ^ destination ^ source_port ^ destination_port) & self.buckets - 1
         return self._buckets.setdefault(number, [])
 
     def _to_front(self, state: State) -> None:
@@ -268,9 +326,21 @@ class StateTable:
         self._remove([state for state in self._flows.values() if state.expires <= now])
         self._remove([parent for parent in self._parents.values() if not parent.children])
 
-    def forget(self, owner: Any) -> None:
-        """Remove the entries of a rule that is deleted (D-7)."""
-        self._remove([state for state in self._flows.values() if state.owner is owner])
+    def forget(self, owner: Any, heir: Any) -> None:
+        """Remove the entries of a rule that is deleted (D-7).
+
+        With ``keep_states`` those of ``keep-state`` live on: as children of ``heir``, rule 65535, or doing what their
+        own rule said, as the switch ``kept_states`` says.
+        """
+        self.expire()
+        mine = [state for state in self._flows.values() if state.owner is owner]
+        if self.lifetimes.keep_states:
+            kept = [state for state in mine if state.kind is Kind.STATE]
+            if self.switches.kept_states == "default rule":
+                for state in kept:
+                    state.owner = heir
+            mine = [state for state in mine if state.kind is not Kind.STATE]
+        self._remove(mine)
         self._remove([parent for parent in self._parents.values() if parent.owner is owner])
 
     def _remove(self, states: list[State]) -> None:

@@ -9,7 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-__all__ = ["PROFILES", "Switches"]
+__all__ = ["PROFILES", "LimitLog", "Switches"]
+
+LimitLog = Literal["bare", "flow", "masked flow"]
+"""How much of a refused flow its log line tells."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +86,36 @@ class Switches:
     dscp_zero_is_tablearg: bool = False
     """``setdscp 0``, ``be`` and ``cs0`` mean ``setdscp tablearg``: both have the number 0 (observed, FreeBSD 10)."""
 
+    zero_log_names_rule: bool = True
+    """``zero N`` logs ``Entry N cleared.``; since FreeBSD 11 only ``cleared.``, found or not (E-44; the range commands
+    of ip_fw_sockopt.c)."""
+
+    dyn_max: int = 4096
+    """How many states there may be: ``net.inet.ip.fw.dyn_max`` (D-4)."""
+
+    dyn_parent_max: int | None = None
+    """How many parents of ``limit`` there may be besides; None: they count as states (D-4, FreeBSD 12 and later)."""
+
+    limit_log: LimitLog = "flow"
+    """What the log says of a flow beyond its ``limit``: ``"bare"``, that there was one (FreeBSD 4 and DragonFly),
+    ``"flow"``, which, or ``"masked flow"``, only what the limit counts by (D-6; ip_fw_dynamic.c of FreeBSD 12)."""
+
+    keepalive_ends: Literal["both", "silent", "silent and known"] = "silent"
+    """Which ends of a dying TCP flow are probed (D-4): ``"both"`` (FreeBSD 4 and DragonFly), those that did not
+    acknowledge anything since the last renewal (ip_fw_dynamic.c of 10), or of these only those that ever did (12)."""
+
+    keepalive_inclusive: bool = True
+    """A flow that has just ``dyn_keepalive_interval`` to live is probed, not only one that has less (TIME_LEQ in
+    ip_fw_dynamic.c of FreeBSD 8 to 11)."""
+
+    kept_states: Literal["default rule", "their own"] = "default rule"
+    """Whose action the states of a deleted rule have, with ``dyn_keep_states``: that of rule 65535, or still that of
+    the rule that made them (ip_fw_dynamic.c of FreeBSD 12)."""
+
+    missing_variables: frozenset[str] = frozenset({"dyn_parent_max", "dyn_parent_count"})
+    """Variables below ``net.inet.ip.fw`` that the system does not have (sysctl tables of ip_fw2.c and
+    ip_fw_dynamic.c)."""
+
     table_names: bool = True
     """Tables may have names besides numbers (FreeBSD 11 and later, and the executed head of 2014)."""
 
@@ -94,7 +127,13 @@ _OPTIONS_SINCE_5 = {"tagged", "lookup", "dscp", "fib", "jail", "sockarg", "antis
 _SINCE_FREEBSD_5 = frozenset(_ACTIONS_SINCE_5 | _DIVERTED | _FAMILIES | _OPTIONS_SINCE_5)
 
 _FREEBSD_10 = Switches(highest_icmp_type=18, dscp_zero_is_tablearg=True)
-_FREEBSD_11 = replace(_FREEBSD_10, rule_move_octet=False, highest_icmp_type=40, dscp_zero_is_tablearg=False)
+_FREEBSD_11 = replace(
+    _FREEBSD_10,
+    rule_move_octet=False,
+    highest_icmp_type=40,
+    dscp_zero_is_tablearg=False,
+    zero_log_names_rule=False,
+)
 _FREEBSD_13 = replace(
     _FREEBSD_11,
     offset_one_is_bogus=True,
@@ -103,6 +142,13 @@ _FREEBSD_13 = replace(
     dst_port_word=False,
     fragment_lists=True,
     state_names=True,
+    dyn_max=16384,
+    dyn_parent_max=4096,
+    limit_log="masked flow",
+    keepalive_ends="silent and known",
+    keepalive_inclusive=False,
+    kept_states="their own",
+    missing_variables=frozenset(),
 )
 _FREEBSD_4 = Switches(
     tee_original="accepted",
@@ -117,6 +163,12 @@ _FREEBSD_4 = Switches(
     dynamic_header_sizes=False,
     dynamic_always_counts=True,
     blank_after_time=True,
+    limit_log="bare",
+    keepalive_ends="both",
+    keepalive_inclusive=False,
+    missing_variables=frozenset(
+        {"default_rule", "default_to_accept", "dyn_keep_states", "dyn_parent_count", "dyn_parent_max"}
+    ),
     table_names=False,
 )
 

@@ -33,6 +33,7 @@ from simulator.paths.bsd_counters import IpCounters, statistics
 from simulator.paths.bsd_divert import FRAGMENT_BITS, Diversion
 from simulator.paths.bsd_firewall import Firewall
 from simulator.paths.bsd_icmp import BsdIcmp
+from simulator.paths.bsd_keepalives import Keepalives
 from simulator.paths.bsd_output import LIMITED_BROADCAST, Output
 from simulator.profiles import BsdProfile
 from simulator.routing import Kind as RouteKind
@@ -66,6 +67,7 @@ class BsdPath:
         self.diversion = Diversion(node, profile, ports, self.counters)
         self.diversion.deliver = self.host.deliver
         self._inspect = Firewall(node, rules, self.diversion, self.icmp, output.send_reset).inspect
+        self._keepalives = Keepalives(node.clock, profile, rules, self._probe)
         output.inspect = self._inspect
         output.deliver = self._ours
         self._ledger = node.ledger
@@ -340,6 +342,12 @@ class BsdPath:
         if self._queue and datagram.by_program:
             self._drain()
         return result
+
+    def _probe(self, datagram: Outgoing) -> None:
+        """A keepalive of ipfw's, which no pass looks at (H-9)."""
+        self._output.send(datagram, skip_firewall=True)
+        if self._queue:
+            self._drain()
 
     def inject_in(self, packet: Packet) -> int:
         """Incoming: ip_input from its start.  What becomes of it is not told (W-18)."""
