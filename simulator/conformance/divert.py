@@ -136,6 +136,7 @@ class _Host:
             loopback_offload=config["lo0_offload"],
             **switches,
         )
+        self.router.sysctl("net.inet.ip.fw.verbose=0")
         assert isinstance(self.router.path, BsdPath)
         self.path = self.router.path
         self.sockets: dict[str, QueueSocket | None] = {}
