@@ -170,6 +170,8 @@ class Header:
     tags: frozenset[int] = field(default_factory=frozenset)
     reinjected: str | None = None
     link_broadcast: bool = False
+    owner: tuple[int, ...] | None = None
+    """Whose local socket it belongs to, for rules that ask (:class:`rules.ipfw.Owner`)."""
 
     @property
     def fragment_offset(self) -> int:

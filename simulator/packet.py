@@ -56,6 +56,7 @@ class Packet:
         "received_on",
         "redirect_port",
         "reinjected",
+        "sender",
         "source",
         "start_after",
         "tags",
@@ -100,6 +101,8 @@ class Packet:
     """``"in"`` or ``"out"``: written that way by a divert socket, until the next pass is over (bsd.md X-9)."""
     start_after: int
     """The rule number after which the next ipfw pass starts (bsd.md X-1)."""
+    sender: tuple[int, ...] | None
+    """Whose program sent it, where that is not to be told from its ports (bsd.md E-23); a rules.ipfw.Owner."""
     next_hop: int | None
     """Next hop chosen by an ipfw ``fwd`` rule."""
     redirect_port: int
@@ -123,6 +126,7 @@ class Packet:
         self.calls = ()
         self.reinjected = None
         self.start_after = 0
+        self.sender = None
         self.next_hop = None
         self.redirect_port = 0
         self.demasqueraded = False
@@ -331,6 +335,7 @@ class Packet:
         other.diverted = self.diverted
         other.tags = self.tags
         other.calls = self.calls
+        other.sender = self.sender
         other.next_hop = self.next_hop
         other.redirect_port = self.redirect_port
         other.demasqueraded = self.demasqueraded

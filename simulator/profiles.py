@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import errno
 from dataclasses import dataclass
+from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from rules.ipchains import switches as ipchains
@@ -329,7 +330,7 @@ def _check(key: str, value: object, hint: Any) -> None:
     if get_origin(hint) is Literal:
         good, legal = value in get_args(hint), " or ".join(map(repr, get_args(hint)))
     else:
-        kind = get_origin(hint) or hint
-        good, legal = type(value) is kind, f"a value of type {kind.__name__}"
+        kinds = get_args(hint) if isinstance(hint, UnionType) else (get_origin(hint) or hint,)
+        good, legal = type(value) in kinds, f"a value of type {' or '.join(kind.__name__ for kind in kinds)}"
     if not good:
         raise ValueError(f"{key}={value!r} is not {legal}")

@@ -46,6 +46,9 @@ IPPROTO_DIVERT = 254
 PF_DIVERT = 44
 """The protocol family of FreeBSD 14's divert sockets (bsd.md S-2)."""
 
+User = str | int | tuple[int, int]
+"""A user of this host: name, number, or (uid, gid)."""
+
 _DIVERT_PROTOCOLS = (IPPROTO_DIVERT, 258)
 _SOCKET_FLAGS = int(socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
 _NAME = re.compile("[!-.0-~]{1,15}")
@@ -123,7 +126,7 @@ class Router:
         self._capture_buffer = BpfBuffer
         self.rules = ipfw.RuleSet(
             profile.rules,
-            surroundings=RouterSurroundings(self.node),
+            surroundings=RouterSurroundings(self.node, self._udp_ports),
             default="allow" if profile.default_accept else "deny",
             now=self.node.clock.now,
             log=self.node.messages.append,
@@ -293,14 +296,16 @@ class Router:
 
         return receive
 
-    def send(self, octets: bytes) -> int:
+    def send(self, octets: bytes, *, owner: User = "root") -> int:
         """A datagram that this host originates: its output path.
 
-        Source 0.0.0.0, identification 0 and the header checksum are filled in.  Returns 0, or the errno that a local
-        sender would be given (EPERM or EACCES when the firewall refuses it, ENETUNREACH or EHOSTUNREACH without a
-        route, EMSGSIZE, EINVAL for octets that are no IPv4 datagram).
+        Source 0.0.0.0, identification 0 and the header checksum are filled in.  ``owner``: whose program it is, which
+        ``uid`` and ``gid`` of ipfw ask of TCP and UDP: a name, a number, or (uid, gid).  Returns 0, or the errno that a
+        local sender would be given (EPERM or EACCES when the firewall refuses it, ENETUNREACH or EHOSTUNREACH without
+        a route, EMSGSIZE, EINVAL for octets that are no IPv4 datagram).
         """
         packet = Packet(bytes(memoryview(octets)))
+        packet.sender = ipfw.Owner.of(owner)
         self.node.ledger.originated += 1
         if self.node.tracer.listening:
             self.node.tracer.record(Kind.ORIGINATED, packet)
@@ -344,17 +349,32 @@ class Router:
 
     # -- sockets ---------------------------------------------------------------------------------------------------
 
-    def socket(self, family: int = socket.AF_INET, type: int = socket.SOCK_STREAM, proto: int = 0) -> QueueSocket:
+    def socket(
+        self,
+        family: int = socket.AF_INET,
+        type: int = socket.SOCK_STREAM,
+        proto: int = 0,
+        *,
+        owner: User = "root",
+    ) -> QueueSocket:
         """A socket of this host.  SOCK_NONBLOCK and SOCK_CLOEXEC may be added to ``type``.
 
         ``AF_INET, SOCK_RAW, IPPROTO_DIVERT`` (254 or 258), or ``PF_DIVERT, SOCK_RAW``, is a divert socket;
         ``AF_INET, SOCK_DGRAM`` is a UDP socket; on Linux ``AF_INET, SOCK_RAW`` with any other protocol is a raw socket.
 
+        ``owner``: whose program opens it, which ``uid`` and ``gid`` of ipfw ask: a name, a number, or (uid, gid); raw
+        and divert sockets are for root.
+
         :raises OSError: EAFNOSUPPORT, EPROTONOSUPPORT for anything else; EPERM without privilege.
         :raises TypeError: for what is no number.
+        :raises ValueError: for the name of a user that the base system does not have.
         """
-        kind = index(type)
+        user, kind = ipfw.Owner.of(owner), index(type)
         sock = self._socket(index(family), kind & ~_SOCKET_FLAGS, index(proto))
+        if user.uid and not isinstance(sock, UdpSocket):
+            sock.close()
+            fail(errno.EPERM, f"a socket of this kind is for root, not for user {owner!r}")
+        sock.owner = user
         if kind & socket.SOCK_NONBLOCK:
             sock.setblocking(False)
         return sock

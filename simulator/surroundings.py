@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from rules.fields import Fields
+from rules.fields import UDP, Fields
 from rules.ipfw.surroundings import Owner, Route
 from simulator.node import Node
 from simulator.routing import Kind
+from simulator.sockets.udp import UdpPorts
 
 __all__ = ["RouterSurroundings"]
 
@@ -13,8 +14,9 @@ __all__ = ["RouterSurroundings"]
 class RouterSurroundings:
     """Answers from the router's own tables, as they are at that moment."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, udp_ports: UdpPorts) -> None:
         self._node = node
+        self._udp_ports = udp_ports
 
     def is_local(self, address: int) -> bool:
         return address in self._node.own
@@ -35,5 +37,11 @@ class RouterSurroundings:
         )
 
     def owner(self, fields: Fields) -> Owner | None:
-        """Nobody: the router's sockets have no users."""
-        return None
+        """Whose program sent it, or whose UDP socket has the port that it comes from or is for."""
+        sender: Owner | None = getattr(fields, "sender", None)
+        if sender is not None or fields.protocol != UDP:
+            return sender
+        leaving = fields.transmit_interface is not None
+        host, port = (fields.source, fields.source_port) if leaving else (fields.destination, fields.destination_port)
+        sock = self._udp_ports.find(host, port or 0) if host in self._node.own else None
+        return None if sock is None else sock.owner

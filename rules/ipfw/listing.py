@@ -16,6 +16,7 @@ from rules.ipfw.grammar import CHANCE_UNIT
 from rules.ipfw.names import (
     DSCP_NAMES,
     FRAGMENT_BITS,
+    GROUP_NAMES,
     IP_OPTIONS,
     LIMIT_MASKS,
     PROTOCOL_NAMES,
@@ -23,7 +24,7 @@ from rules.ipfw.names import (
     TCP_OPTIONS,
     TOS_BITS,
     UNREACH_NAMES,
-    USERS,
+    USER_NAMES,
     service_name,
 )
 from rules.ipfw.questions import (
@@ -97,7 +98,7 @@ class Style:
 
 
 _NAME_OF_HOST = {0x7F000001: "localhost"}
-_USER_NAMES = {number: name for name, number in reversed(USERS.items())}
+_OWNER_NAMES: dict[str, dict[int, str]] = {"uid": USER_NAMES, "gid": GROUP_NAMES, "jail": {}}
 
 
 def protocol_word(number: int) -> str:
@@ -221,7 +222,9 @@ _OPTION_WORDS: dict[type, Callable[[Any, Style], str]] = {
     TcpOptions: lambda question, style: _flags("tcpoptions", question.present, question.absent, TCP_OPTIONS),
     TosBits: lambda question, style: _flags("iptos", question.present, question.absent, TOS_BITS),
     TcpFlags: lambda question, style: _tcp_flags(question),
-    OwnedBy: lambda question, style: f"{question.what} {_USER_NAMES.get(question.number, question.number)}",
+    OwnedBy: lambda question, style: (
+        f"{question.what} {_OWNER_NAMES[question.what].get(question.number, question.number)}"
+    ),
     Established: lambda question, style: "established",
     VerifyReversePath: lambda question, style: "verrevpath",
     SourceReachable: lambda question, style: "versrcreach",

@@ -9,6 +9,8 @@ __all__ = [
     "DSCP_NAMES",
     "DSCP_POINTS",
     "FRAGMENT_BITS",
+    "GROUPS",
+    "GROUP_NAMES",
     "IP_OPTIONS",
     "LIMIT_MASKS",
     "PROTOCOLS",
@@ -19,6 +21,7 @@ __all__ = [
     "UNREACH_CODES",
     "UNREACH_NAMES",
     "USERS",
+    "USER_NAMES",
     "service_name",
     "service_port",
 ]
@@ -224,7 +227,6 @@ _SERVICE_ALIASES = {"www": "http", "mail": "smtp", "nameserver": "domain", "imap
 
 USERS = {
     "root": 0,
-    "wheel": 0,
     "daemon": 1,
     "operator": 2,
     "bin": 3,
@@ -237,6 +239,7 @@ USERS = {
     "smmsp": 25,
     "mailnull": 26,
     "bind": 53,
+    "unbound": 59,
     "proxy": 62,
     "uucp": 66,
     "pop": 68,
@@ -244,7 +247,40 @@ USERS = {
     "ntpd": 123,
     "nobody": 65534,
 }
-"""Users and groups of a base system."""
+"""Users of a base system, as in /etc/passwd."""
+USER_NAMES = {number: name for name, number in USERS.items()}
+
+GROUPS = {
+    "wheel": 0,
+    "daemon": 1,
+    "kmem": 2,
+    "sys": 3,
+    "tty": 4,
+    "operator": 5,
+    "mail": 6,
+    "bin": 7,
+    "news": 8,
+    "man": 9,
+    "games": 13,
+    "ftp": 14,
+    "staff": 20,
+    "sshd": 22,
+    "smmsp": 25,
+    "mailnull": 26,
+    "guest": 31,
+    "bind": 53,
+    "unbound": 59,
+    "proxy": 62,
+    "uucp": 66,
+    "dialer": 68,
+    "network": 69,
+    "www": 80,
+    "ntpd": 123,
+    "nogroup": 65533,
+    "nobody": 65534,
+}
+"""Groups of a base system, as in /etc/group."""
+GROUP_NAMES = {number: name for name, number in GROUPS.items()}
 
 
 def service_port(name: str, protocol: str | None) -> int | None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from rules.ipfw.addressing import IP, interface, number_or_list, ports, protocol, source_or_destination, table_name
-from rules.ipfw.names import DSCP_POINTS, FRAGMENT_BITS, IP_OPTIONS, TCP_FLAGS, TCP_OPTIONS, TOS_BITS, USERS
+from rules.ipfw.names import DSCP_POINTS, FRAGMENT_BITS, GROUPS, IP_OPTIONS, TCP_FLAGS, TCP_OPTIONS, TOS_BITS, USERS
 from rules.ipfw.questions import (
     TABLEARG,
     AddressInTable,
@@ -191,24 +191,28 @@ def _dscp(words: Words, context: Context) -> Read:
     return Read(Dscp(frozenset(points)))
 
 
-def _owner(what: str) -> Reader:
+def _owner(what: str, names: dict[str, int]) -> Reader:
+    """A name, or any number: whether somebody has it is not asked, unlike in the tool."""
+
     def read(words: Words, context: Context) -> Read:
         words.need(f"{what} requires argument")
         word = words.take()
         number, rest = leading_number(word, 0)
-        if rest and word not in USERS:
+        if rest and word not in names:
             raise RefusalError(f'{what} "{word}" nonexistent', DATA_ERROR)
-        return Read(OwnedBy(what, USERS[word] if rest else number & 0xFFFFFFFF))
+        return Read(OwnedBy(what, names[word] if rest else number & 0xFFFFFFFF))
 
     return read
 
 
 def _jail(words: Words, context: Context) -> Read:
     words.need("jail requires argument")
-    number, rest = leading_number(words.take(), 0)
+    word = words.take()
+    number, rest = leading_number(word, 0)
     if rest or number < 0:
-        raise RefusalError("jail requires prison ID", DATA_ERROR)
-    return Read(Never(f"jail {number}"))
+        text = f'jail "{word}" not found' if context.switches.jail_names else "jail requires prison ID"
+        raise RefusalError(text, DATA_ERROR)
+    return Read(OwnedBy("jail", number))
 
 
 def _tcp_number(field: str) -> Reader:
@@ -329,8 +333,8 @@ OPTIONS: dict[str, Reader] = {
     "ipoptions": _flag_list("ipoptions", IP_OPTIONS, IpOptions),
     "ipopts": _flag_list("ipoptions", IP_OPTIONS, IpOptions),
     "iptos": _flag_list("iptos", TOS_BITS, TosBits),
-    "uid": _owner("uid"),
-    "gid": _owner("gid"),
+    "uid": _owner("uid", USERS),
+    "gid": _owner("gid", GROUPS),
     "jail": _jail,
     "established": _constant(Established()),
     "estab": _constant(Established()),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from rules.fields import Fields
+from rules.fields import TCP, UDP, Fields
 from rules.ipfw.bound import TABLEARG, Bound
 from rules.ipfw.world import Test, World
 from rules.predicates import Ranges
@@ -107,7 +107,10 @@ def _path_back(world: World, fields: Fields) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class OwnedBy(Bound):
-    """``uid N``, ``gid N``: the packet belongs to a local socket of that user or group (E-23)."""
+    """``uid N``, ``gid N``, ``jail N``: the packet belongs to a local socket of that user, group or jail (E-23).
+
+    Only TCP and UDP with their ports, that is, without or in a first fragment (check_uidgid of ip_fw2.c).
+    """
 
     reads: ClassVar[frozenset[str]] = frozenset({"source", "destination", "source_port", "destination_port"})
     what: str
@@ -115,6 +118,8 @@ class OwnedBy(Bound):
 
     def bind(self, world: World) -> Test:
         def test(fields: Fields) -> bool:
+            if fields.source_port is None or fields.protocol not in (TCP, UDP):
+                return False
             owner = world.surroundings.owner(fields)
             return owner is not None and bool(getattr(owner, self.what) == self.number)
 
@@ -134,7 +139,7 @@ class Fib(Bound):
 
 @dataclass(frozen=True, slots=True)
 class Never:
-    """Asks for something that no datagram has here: ``layer2``, ``ipsec``, ``sockarg``, ``jail N`` (E-23)."""
+    """Asks for something that no datagram has here: ``layer2``, ``ipsec``, ``sockarg`` (E-23)."""
 
     reads: ClassVar[frozenset[str]] = frozenset()
     words: str

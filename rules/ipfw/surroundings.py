@@ -11,6 +11,7 @@ from ipaddress import IPv4Interface, IPv4Network
 from typing import NamedTuple, Protocol
 
 from rules.fields import Fields
+from rules.ipfw.names import GROUPS, USERS
 
 __all__ = ["NOWHERE", "Host", "Owner", "Route", "Surroundings"]
 
@@ -25,10 +26,25 @@ class Route(NamedTuple):
 
 
 class Owner(NamedTuple):
-    """Whose socket a packet belongs to, for ``uid`` and ``gid``."""
+    """Whose socket a packet belongs to, for ``uid``, ``gid`` and ``jail``.  Jail 0 is the host itself."""
 
     uid: int
     gid: int
+    jail: int = 0
+
+    @classmethod
+    def of(cls, user: str | int | tuple[int, int]) -> Owner:
+        """A user by name, by number with the group of that number, or as (uid, gid).
+
+        Raises ValueError for a name that the base system does not have.
+        """
+        if isinstance(user, tuple):
+            return cls(*user)
+        if isinstance(user, int):
+            return cls(user, user)
+        if user not in USERS:
+            raise ValueError(f"no such user: {user!r} (a number will do)")
+        return cls(USERS[user], GROUPS.get(user, USERS[user]))
 
 
 class Surroundings(Protocol):
@@ -48,7 +64,7 @@ class Surroundings(Protocol):
 
 
 class Host:
-    """A host of fixed addresses and routes, without sockets.
+    """A host of fixed addresses and routes.  Packets say themselves whose they are (``Header(owner=Owner(80, 80))``).
 
     ``interfaces``: name -> ``"address/length"``; ``routes``: (``"prefix/length"``, interface).  Every route but the
     default one counts as directly connected; without ``routes``, the networks of the interfaces are the routes.
@@ -85,7 +101,8 @@ class Host:
         return None
 
     def owner(self, fields: Fields) -> Owner | None:
-        return None
+        owner: Owner | None = getattr(fields, "owner", None)
+        return owner
 
 
 NOWHERE = Host()

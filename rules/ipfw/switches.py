@@ -116,6 +116,10 @@ class Switches:
     """Variables below ``net.inet.ip.fw`` that the system does not have (sysctl tables of ip_fw2.c and
     ip_fw_dynamic.c)."""
 
+    jail_names: bool = False
+    """``jail`` takes names besides numbers, though there are no jails here that one could name (ipfw2.c of FreeBSD
+    12.1)."""
+
     table_names: bool = True
     """Tables may have names besides numbers (FreeBSD 11 and later, and the executed head of 2014)."""
 
@@ -142,6 +146,7 @@ _FREEBSD_13 = replace(
     dst_port_word=False,
     fragment_lists=True,
     state_names=True,
+    jail_names=True,
     dyn_max=16384,
     dyn_parent_max=4096,
     limit_log="masked flow",

@@ -18,6 +18,7 @@ from collections.abc import Iterable
 from operator import index
 from typing import Any, Self
 
+from rules.ipfw import Owner
 from simulator.sockets.bell import Bell
 from simulator.sockets.buffers import Buffer
 from simulator.sockets.errors import fail
@@ -44,6 +45,8 @@ class QueueSocket(Options, Surface):
         self.buffer = buffer
         Options.__init__(self)
         Surface.__init__(self)
+        self.owner = Owner(0, 0)
+        """Whose program opened it (bsd.md E-23); root's unless :meth:`simulator.Router.socket` was told otherwise."""
         self.closed = False
         self._queue: deque[tuple[bytes, Any]] = deque()
         self._ended = False
