@@ -31,6 +31,7 @@ from simulator.sockets.address import BSD_LAYOUT, LINUX_LAYOUT, Layout
 from simulator.sockets.base import Buffer, QueueSocket, fail
 from simulator.sockets.buffers import BSD_LARGEST, CAPTURE_DEFAULT, BpfBuffer, BsdBuffer, LinuxBuffer
 from simulator.sockets.divert import Customs, DivertPorts, DivertSocket, Write
+from simulator.sockets.netlink import DEVICE, NETLINK_FIREWALL, FirewallCopies, NetlinkSocket
 from simulator.sockets.raw import RawOutput, RawSocket
 from simulator.sockets.tap import Direction, PacketTap, Taps
 from simulator.sockets.udp import UdpPorts, UdpSocket
@@ -88,6 +89,7 @@ class Router:
         self._names = _with_hosts(names or ipchains.Names.standard(), hosts or {})
         self._raw_socket: Callable[..., RawSocket] | None = None
         self._packet_sockets = False
+        self._copies: FirewallCopies | None = None
         self._capture_buffer: Callable[[int], Buffer]
         self.path: LinuxPath | BsdPath
         if isinstance(self.profile, LinuxProfile):
@@ -100,13 +102,16 @@ class Router:
     def _build_linux(self, profile: LinuxProfile) -> None:
         masquerade = Masquerade(self.node)
         self._packet_sockets = True
+        self._copies = copies = FirewallCopies(self.node)
         self._capture_buffer = LinuxBuffer
         self._udp_ports.reserved = RESERVED_PORTS
         self.tables = ipchains.Tables(
             profile.rules, names=self._names, masquerading=masquerade, ip_forward=profile.forwarding
         )
         self._divert_ports = DivertPorts(ephemeral=range(1024, 65536), newest_receives=True)
-        self.path = path = LinuxPath(self.node, profile, self.tables, self._divert_ports, self._udp_ports, masquerade)
+        self.path = path = LinuxPath(
+            self.node, profile, self.tables, self._divert_ports, self._udp_ports, masquerade, copies
+        )
         writing = LinuxWriting(self.node, profile, path.inject_inbound, path.inject_outbound)
         self._divert_parts(writing.write, LINUX_LAYOUT, LinuxBuffer, Customs(multicast_from=self.node.own.__contains__))
         self._raw_socket = partial(
@@ -406,9 +411,22 @@ class Router:
             self._check_tapping()
             protocol = socket.ntohs(proto & 0xFFFF)
             return PacketTap(self.node, self._taps, self._buffer(), kind=type, protocol=protocol)
+        if self._copies is not None and family == socket.AF_NETLINK and type in (socket.SOCK_RAW, socket.SOCK_DGRAM):
+            if proto == NETLINK_FIREWALL:
+                return self._copies.socket(type)
+            fail(errno.EPROTONOSUPPORT, f"netlink protocol {proto}")
         if family not in (socket.AF_INET, PF_DIVERT):
             fail(errno.EAFNOSUPPORT, f"family {family}")
         fail(errno.EPROTONOSUPPORT, f"type {type}, protocol {proto}")
+
+    def open(self, path: str) -> NetlinkSocket:
+        """A device file of this host: ``/dev/fwmonitor`` on Linux, which reads the copies that ``-o`` rules make.
+
+        :raises OSError: ENOENT for any other, EBUSY while it is open, EACCES without privilege.
+        """
+        if self._copies is None or path != DEVICE:
+            fail(errno.ENOENT, path)
+        return self._copies.open_device()
 
     def tap(
         self,

@@ -52,6 +52,7 @@ from simulator.profiles import LinuxProfile
 from simulator.routing import Kind as RouteKind
 from simulator.routing import Route, is_multicast
 from simulator.sockets.divert import DivertPorts
+from simulator.sockets.netlink import FirewallCopies
 from simulator.sockets.udp import UdpPorts
 from simulator.trace import Kind
 
@@ -74,6 +75,7 @@ class LinuxPath:
         ports: DivertPorts,
         udp: UdpPorts,
         masquerade: Masquerade,
+        copies: FirewallCopies,
     ) -> None:
         self.node = node
         self.profile = profile
@@ -93,7 +95,7 @@ class LinuxPath:
         self._options = LinuxOptions(node, self.errors, routing.find, source_routes=profile.source_routes)
         self._received_route = routing.for_received
         self.output_route = routing.for_sent
-        self._consult = LinuxFirewall(node, profile, ports.listeners).consult
+        self._consult = LinuxFirewall(node, profile, ports.listeners, copies.post).consult
         self._enter = self._defragment_first if profile.always_defragment else self._input_chain
         self._after_input: dict[Action, Callable[[Packet, Verdict, Route | None], int]] = {
             Action.DENY: self._denied,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Callable, Container
 from dataclasses import replace
 
 from rules.ipchains.chains import Chain
@@ -13,6 +13,7 @@ from simulator.interfaces import Interface
 from simulator.node import Node
 from simulator.packet import Packet
 from simulator.profiles import LinuxProfile
+from simulator.sockets.netlink import copy_message
 from simulator.trace import Kind
 
 __all__ = ["LinuxFirewall"]
@@ -21,7 +22,11 @@ __all__ = ["LinuxFirewall"]
 class LinuxFirewall:
     """The chains as the packet path meets them."""
 
-    def __init__(self, node: Node, profile: LinuxProfile, listeners: Container[int]) -> None:
+    def __init__(
+        self, node: Node, profile: LinuxProfile, listeners: Container[int], post: Callable[[bytes], object]
+    ) -> None:
+        """``post`` takes the copies that ``-o`` rules ask for (:mod:`simulator.sockets.netlink`)."""
+        self._post = post
         self._tracer = node.tracer
         self._messages = node.messages
         self._switches = profile.rules
@@ -32,7 +37,7 @@ class LinuxFirewall:
         self._passes_by = not self._switches.short_packets_denied
 
     def consult(self, chain: Chain, packet: Packet, interface: Interface) -> Verdict:
-        """The chain's verdict, its other effects done: log lines, TOS, mark (F31, F33, F34)."""
+        """The chain's verdict, its other effects done: log lines, TOS, mark, copies (F31, F33 to F35)."""
         verdict = chain.pass_by(packet) if self._passes_by else None
         if verdict is None:
             verdict = self._search(chain, packet, interface)
@@ -56,11 +61,21 @@ class LinuxFirewall:
             diverted=packet.diverted,
             listening=self._passes_through,
         )
+        if verdict.copies:
+            self._copy(packet, verdict)
         if verdict.changed or verdict.log:
             self._take_effect(packet, verdict)
         if self._accepts_unheard and verdict.action is Action.DIVERT and verdict.port not in self._listeners:
             verdict = replace(verdict, action=Action.ACCEPT, port=None)
         return verdict
+
+    def _copy(self, packet: Packet, verdict: Verdict) -> None:
+        """N1: with each rule's TOS and mark, and the header checksum from before."""
+        for copy in verdict.copies:
+            self._post(copy_message(copy, packet.octets, packet.total_length))
+            if self._tracer.listening:
+                wanted = min(copy.size, packet.total_length)
+                self._tracer.record(Kind.COPIED, packet, detail=f"to netlink, {wanted} octets")
 
     def _take_effect(self, packet: Packet, verdict: Verdict) -> None:
         self._messages.extend(verdict.log)
