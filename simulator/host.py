@@ -42,18 +42,19 @@ class Host:
         }
         """What each protocol does with a datagram, by its number."""
         self.unserved: Callable[[Packet], object] = lambda packet: errors.report(packet, PROTOCOL_UNREACHABLE)
-        """What is done with a datagram of any other protocol."""
+        """What is done with a datagram of any other protocol, unless a raw socket has it."""
+        self.copies_to_raw = True
+        """Raw sockets get what a protocol here takes as well (linux.md O1); else only what none takes (rip_input)."""
 
     def deliver(self, packet: Packet) -> None:
         """Hand a whole datagram for this host to its protocol, and copies to raw sockets before (linux.md H4)."""
         handler = self.handlers.get(packet.protocol)
         self._node.deliver(packet)
-        heard = self.raw.deliver(packet)
-        if handler is None:
-            if not heard:
-                self.unserved(packet)
-        else:
+        heard = (handler is None or self.copies_to_raw) and self.raw.deliver(packet)
+        if handler is not None:
             handler(packet, packet.octets[packet.header_length :])
+        elif not heard:
+            self.unserved(packet)
 
     def _answers_to(self, packet: Packet) -> int:
         """The source address of an answer: the one that was asked, or 0 (the path chooses) when many were."""
@@ -102,8 +103,16 @@ class Host:
             ttl = self._node.profile.default_ttl
             self._send(Outgoing(TCP, packet.source, answer, ttl, source=packet.destination))
 
-    def send_udp(self, source: int, source_port: int, destination: int, destination_port: int, data: bytes) -> int:
-        """A UDP socket of this host writes: the errno, 0 for success."""
+    def send_udp(
+        self,
+        source: int,
+        source_port: int,
+        destination: int,
+        destination_port: int,
+        data: bytes,
+        may_broadcast: bool = False,
+    ) -> int:
+        """A UDP socket of this host writes: the errno, 0 for success; EACCES to everybody without SO_BROADCAST."""
         node = self._node
         if len(data) > _LARGEST_UDP:
             return errno.EMSGSIZE
@@ -113,4 +122,6 @@ class Host:
             data, source=source, destination=destination
         )
         ttl = 1 if is_multicast(destination) else node.profile.default_ttl
-        return self._send(Outgoing(UDP, destination, segment, ttl, source=source, by_program=True))
+        return self._send(
+            Outgoing(UDP, destination, segment, ttl, source=source, by_program=True, may_broadcast=may_broadcast)
+        )

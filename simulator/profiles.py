@@ -203,6 +203,22 @@ class BsdProfile(Profile):
     multicast_to_gateway: bool = False
     """A multicast datagram whose route has a gateway is sent to that (seen on 13), else to the group itself."""
 
+    raw_fields: Literal["host order without header", "host order", "network order"] = "network order"
+    """How ``ip_len`` and ``ip_off`` look to the reader of a raw socket, and are written with IP_HDRINCL: before FreeBSD
+    11 in the machine's order, in FreeBSD 4 and DragonFly read without the header's octets besides (ip(4); rip_input,
+    rip_output and ip_input.c)."""
+
+    raw_length_exact: bool = False
+    """What is written with IP_HDRINCL has to have its very length in its header, and well-formed options; else a length
+    that is no longer than what is there will do (rip_send of raw_ip.c)."""
+
+    raw_buffer: int = 9216
+    """Octets of a raw socket's buffers, and so of the largest datagram that it sends (net.inet.raw.maxdgram)."""
+
+    answers_unserved_protocol: bool = False
+    """A datagram of a protocol that nobody has earns its sender an ICMP protocol unreachable (rip_input of raw_ip.c; read in
+    14, absent in 10 and 11.0, and taken to be in 13)."""
+
     loopback: tuple[str, int] = ("lo0", 16384)
     icmp_ttl: int = 64
     first_identification: int = 1
@@ -231,6 +247,8 @@ _FREEBSD_13 = dataclasses.replace(
     quoted=548,
     fast_redirects=True,
     multicast_to_gateway=True,
+    raw_length_exact=True,
+    answers_unserved_protocol=True,
     lo0_refuses=False,
     counts_raw_as_localout=True,
 )
@@ -253,6 +271,8 @@ _FREEBSD_4 = BsdProfile(
     quotes_tcp_header=False,
     reset_tos=0,
     identifies_only_fragmentable=False,
+    raw_fields="host order without header",
+    raw_buffer=8192,
 )
 
 PROFILES: dict[str, Profile] = {
@@ -273,6 +293,7 @@ PROFILES: dict[str, Profile] = {
             shutdown_errno=0,
             fast_forward=False,
             identifies_only_fragmentable=False,
+            raw_fields="host order",
         ),
         _FREEBSD_11,
         _FREEBSD_13,

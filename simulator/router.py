@@ -32,7 +32,8 @@ from simulator.sockets.base import Buffer, QueueSocket, fail
 from simulator.sockets.buffers import BSD_LARGEST, CAPTURE_DEFAULT, BpfBuffer, BsdBuffer, LinuxBuffer
 from simulator.sockets.divert import Customs, DivertPorts, DivertSocket, Write
 from simulator.sockets.netlink import DEVICE, NETLINK_FIREWALL, FirewallCopies, NetlinkSocket
-from simulator.sockets.raw import RawOutput, RawSocket
+from simulator.sockets.raw import RawCustoms, RawSocket
+from simulator.sockets.raw_writing import BsdRawWriting, LinuxRawWriting, shown_by_bsd
 from simulator.sockets.tap import Direction, PacketTap, Taps
 from simulator.sockets.udp import UdpPorts, UdpSocket
 from simulator.sockets.writing import BsdWriting, LinuxWriting
@@ -87,7 +88,9 @@ class Router:
         self._taps = Taps(self.node)
         self._udp_ports = UdpPorts(self.node.own.__contains__)
         self._names = _with_hosts(names or ipchains.Names.standard(), hosts or {})
-        self._raw_socket: Callable[..., RawSocket] | None = None
+        self._raw_socket: Callable[..., RawSocket]
+        self._raw_buffer: Callable[[], Buffer] = LinuxBuffer
+        self._raw_protocols = range(1, 256)
         self._packet_sockets = False
         self._copies: FirewallCopies | None = None
         self._capture_buffer: Callable[[int], Buffer]
@@ -117,7 +120,8 @@ class Router:
         self._raw_socket = partial(
             RawSocket,
             sockets=path.host.raw,
-            output=RawOutput(self.node, path.output_route, path.send_raw),
+            writing=LinuxRawWriting(self.node, path.output_route, path.send_raw),
+            customs=RawCustoms(layout=LINUX_LAYOUT),
             firewall=self._set_firewall,
         )
 
@@ -151,6 +155,27 @@ class Router:
             reserved_ports=not profile.own_family,
         )
         self._divert_parts(writing.write, BSD_LAYOUT, BsdBuffer, customs)
+        self._raw_protocols = range(256)
+        self._raw_buffer = partial(BsdBuffer, profile.raw_buffer)
+        self._raw_socket = partial(
+            RawSocket,
+            sockets=path.host.raw,
+            writing=BsdRawWriting(self.node, profile, path.originate, path.send_raw),
+            customs=RawCustoms(
+                layout=BSD_LAYOUT,
+                headers_included=frozenset(),
+                shown=shown_by_bsd(profile),
+                names_protocol=False,
+                strange_flags=0,
+                families=(socket.AF_INET,) if profile.own_family else (),
+                strange_family=errno.EAFNOSUPPORT,
+                no_address=errno.ENOTCONN,
+                second_address=errno.EISCONN,
+                bound_after_connect=0,
+                tos_bits=0xFF,
+                may_skip_routes=True,
+            ),
+        )
 
     def _divert_parts(self, write: Write, layout: Layout, buffer: Callable[[], Buffer], customs: Customs) -> None:
         self._write = write
@@ -365,7 +390,8 @@ class Router:
         """A socket of this host.  SOCK_NONBLOCK and SOCK_CLOEXEC may be added to ``type``.
 
         ``AF_INET, SOCK_RAW, IPPROTO_DIVERT`` (254 or 258), or ``PF_DIVERT, SOCK_RAW``, is a divert socket;
-        ``AF_INET, SOCK_DGRAM`` is a UDP socket; on Linux ``AF_INET, SOCK_RAW`` with any other protocol is a raw socket.
+        ``AF_INET, SOCK_DGRAM`` is a UDP socket; ``AF_INET, SOCK_RAW`` with any other protocol is a raw socket.  Linux
+        has packet sockets (AF_PACKET) and the firewall's netlink group (AF_NETLINK, NETLINK_FIREWALL) besides.
 
         ``owner``: whose program opens it, which ``uid`` and ``gid`` of ipfw ask: a name, a number, or (uid, gid); raw
         and divert sockets are for root.
@@ -403,10 +429,10 @@ class Router:
             )
         if family == socket.AF_INET and type == socket.SOCK_DGRAM and proto in (0, socket.IPPROTO_UDP):
             return UdpSocket(ports=self._udp_ports, buffer=self._buffer(), send=self.path.host.send_udp)
-        if self._raw_socket is not None and family == socket.AF_INET and type == socket.SOCK_RAW and 0 < proto < 256:
+        if family == socket.AF_INET and type == socket.SOCK_RAW and proto in self._raw_protocols:
             if not self.node.privileged:
                 fail(errno.EPERM, "a raw socket needs privilege")
-            return self._raw_socket(proto, buffer=self._buffer())
+            return self._raw_socket(proto, buffer=self._raw_buffer())
         if self._packet_sockets and family == socket.AF_PACKET and type in (socket.SOCK_RAW, socket.SOCK_DGRAM):
             self._check_tapping()
             protocol = socket.ntohs(proto & 0xFFFF)

@@ -22,7 +22,13 @@ from rules.addresses import mask_of
 from rules.fields import DONT_FRAGMENT, ICMP
 from rules.ipfw import RuleSet
 from simulator.host import Host
-from simulator.icmp_errors import FRAGMENTATION_NEEDED, HOST_UNREACHABLE, REDIRECT_HOST, TTL_EXCEEDED
+from simulator.icmp_errors import (
+    FRAGMENTATION_NEEDED,
+    HOST_UNREACHABLE,
+    PROTOCOL_UNREACHABLE,
+    REDIRECT_HOST,
+    TTL_EXCEEDED,
+)
 from simulator.interfaces import Interface
 from simulator.ledger import Reason
 from simulator.node import Node
@@ -64,6 +70,9 @@ class BsdPath:
         self.icmp = BsdIcmp(node, profile, output.send)
         self.host = Host(node, self.send, self.icmp, udp)
         self.host.handlers[ICMP] = self.icmp.receive
+        self.host.copies_to_raw = False
+        self.host.unserved = self._unserved
+        self.icmp.unanswered = self.host.raw.deliver
         self.diversion = Diversion(node, profile, ports, self.counters)
         self.diversion.deliver = self.host.deliver
         self._inspect = Firewall(node, rules, self.diversion, self.icmp, output.send_reset).inspect
@@ -198,6 +207,12 @@ class BsdPath:
                 return
         self.host.deliver(packet)
 
+    def _unserved(self, packet: Packet) -> None:
+        """A protocol that neither the kernel nor a raw socket has (rip_input)."""
+        self.counters.unheard += 1
+        if self.profile.answers_unserved_protocol:
+            self.icmp.report(packet, PROTOCOL_UNREACHABLE)
+
     # == the fast path (ip_tryforward) =============================================================================
 
     def _may_try(self, packet: Packet) -> bool:
@@ -325,13 +340,24 @@ class BsdPath:
 
     # == what this host's programs send ============================================================================
 
-    def originate(self, packet: Packet) -> int:
+    def originate(self, packet: Packet, dont_route: bool = False) -> int:
         """A datagram, header included, that a program of this host sends through a raw socket."""
         if not packet.identification:
             packet.set_identification(self._output.identification(packet.fragment))
         self.counters.rawout += 1
         self.counters.localout += self.profile.counts_raw_as_localout
-        result = self._output.output(packet, allow_broadcast=True)
+        result = self._output.output(packet, dont_route=dont_route, allow_broadcast=True)
+        if self._queue:
+            self._drain()
+        return result
+
+    def send_raw(self, datagram: Outgoing, dont_route: bool) -> int:
+        """What a raw socket sends behind a header that the kernel makes."""
+        identification = self._output.identification(datagram.flags)
+        packet = datagram.build(self.node, source=datagram.source, identification=identification)
+        packet.clear_checksum()
+        self.counters.localout += 1
+        result = self._output.output(packet, dont_route=dont_route, allow_broadcast=True)
         if self._queue:
             self._drain()
         return result

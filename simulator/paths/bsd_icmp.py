@@ -6,6 +6,8 @@ an answer comes from, which options it takes along.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from rules.fields import ICMP, MORE_FRAGMENTS, TCP
 from simulator.icmp_errors import Error
 from simulator.interfaces import Interface
@@ -36,6 +38,8 @@ class BsdIcmp:
         self._node = node
         self._profile = profile
         self._send = send
+        self.unanswered: Callable[[Packet], object] = lambda packet: None
+        """What becomes of messages that get no answer: raw sockets hear them."""
 
     def report(self, packet: Packet, error: Error, rest: int = 0, *, held: int | None = None) -> bool:
         """An error about a datagram to its source, unless it is one of those that get none; whether it went out.
@@ -97,13 +101,14 @@ class BsdIcmp:
 
     def receive(self, packet: Packet, message: bytes) -> None:
         """A message for this host: echo and timestamp requests are answered (RFC 792), but not to everybody at once."""
-        if len(message) < 8 or not checksum.verify(message) or packet.link_broadcast:
+        if len(message) < 8 or not checksum.verify(message):
             return
-        if message[0] == icmp.ECHO_REQUEST:
+        if message[0] == icmp.ECHO_REQUEST and not packet.link_broadcast:
             answer = icmp.reply_to(message)
-        elif message[0] == _TIMESTAMP and len(message) >= _TIMESTAMP_OCTETS:
+        elif message[0] == _TIMESTAMP and len(message) >= _TIMESTAMP_OCTETS and not packet.link_broadcast:
             answer = self._timestamped(message)
         else:
+            self.unanswered(packet)
             return
         options = reflected(packet.octets[MINIMUM_HEADER : packet.header_length])
         self._reflect(packet, answer, options=options, tos=packet.tos, flags=packet.fragment & ~MORE_FRAGMENTS & 0xE000)

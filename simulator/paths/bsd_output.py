@@ -73,7 +73,7 @@ class Output:
         packet = datagram.build(self.node, source=datagram.source, identification=identification)
         packet.clear_checksum()
         self.counters.localout += 1
-        return self.output(packet, skip_firewall=skip_firewall, allow_broadcast=datagram.by_program)
+        return self.output(packet, skip_firewall=skip_firewall, allow_broadcast=datagram.may_broadcast)
 
     def send_reset(self, source: int, destination: int, segment: bytes) -> None:
         """A TCP reset of ipfw's own, which no pass looks at (H-9)."""

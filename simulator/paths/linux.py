@@ -396,6 +396,8 @@ class LinuxPath:
         route = self.output_route(datagram.destination, datagram.source)
         if route is None:
             return errno.ENETUNREACH
+        if route.kind is RouteKind.BROADCAST and datagram.by_program and not datagram.may_broadcast:
+            return errno.EACCES
         if datagram.too_long:
             return errno.EMSGSIZE
         over_tcp = datagram.protocol == TCP

@@ -76,7 +76,7 @@ def _pack_linux(host: int, tag: int, zero: bytes) -> bytes:
 
 def _unpack_linux(octets: bytes) -> Destination:
     head, host, zero = _OCTETS.unpack(octets[:16])
-    return Destination(host, int.from_bytes(head[2:4], "big"), zero)
+    return Destination(host, int.from_bytes(head[2:4], "big"), zero, int.from_bytes(head[:2], "little"), len(octets))
 
 
 BSD_LAYOUT = Layout(_pack_bsd, _unpack_bsd)

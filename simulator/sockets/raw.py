@@ -1,12 +1,13 @@
-"""Raw IP sockets of Linux 2.2 (linux.md O1 to O10, D4, D22, D23), and the door to the firewall that they are.
+"""Raw IP sockets (linux.md O1 to O10, D4, D22, D23; ip(4) and raw_ip.c of the BSDs).
 
-A raw socket receives a copy, header included, of every datagram of its protocol that is delivered to this host; the
-address with it is the datagram's source, with port 0.  It sends either data, before which the kernel puts a header, or
-with IP_HDRINCL whole datagrams, of which the kernel fills in length, checksum, and source and identification where they
-are 0.  Sockets of protocol IPPROTO_RAW have IP_HDRINCL on from the start.
+A raw socket receives copies, header included, of datagrams that are delivered to this host; the address with it is the
+datagram's source, with port 0.  It sends either data, before which the kernel puts a header, or with IP_HDRINCL whole
+datagrams; what a kernel does with those is in :mod:`simulator.sockets.raw_writing`.
 
-``setsockopt`` at level IPPROTO_IP with the options of :class:`rules.ipchains.sockopt.SocketOption` changes the router's
-chains, as the tool ipchains does it on a real machine.
+On Linux every datagram of the socket's protocol is copied, and ``setsockopt`` at level IPPROTO_IP with the options of
+:class:`rules.ipchains.sockopt.SocketOption` changes the router's chains, as the tool ipchains does it on a real
+machine.  On a BSD a raw socket gets what no protocol of the kernel took: never TCP or UDP, and of ICMP what was not
+answered; protocol 0 is any.
 
 Left out: IP options, binding to a device, MSG_DONTROUTE, the multicast options and the ICMP filter; each is refused.
 """
@@ -16,31 +17,62 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from rules.addresses import dotted
 from rules.ipchains.sockopt import SocketOption
-from simulator.node import Node
-from simulator.packet import MINIMUM_HEADER, Packet
-from simulator.routing import Kind, Route, is_multicast
-from simulator.sockets.address import LINUX_LAYOUT, Address, parse_pair
+from simulator.packet import Packet
+from simulator.sockets.address import Address, Layout, parse_pair
 from simulator.sockets.base import Buffer, QueueSocket, fail
-from simulator.wire.checksum import checksum
-from simulator.wire.ipv4 import MAXIMUM_LENGTH, Header
 
-__all__ = ["RawOutput", "RawSocket", "RawSockets"]
+__all__ = ["RawCustoms", "RawSocket", "RawSockets", "RawWriting"]
 
-_THIS_HOST = 0x7F000001
-_LONGEST_HEADER = 60
-_FAMILIES = (0, int(socket.AF_INET))
-"""Families of a ``sockaddr_in`` that are taken; 0 by indulgence (O7)."""
-_BINDABLE = (Kind.LOCAL, Kind.BROADCAST)
 _FIREWALL_OPTIONS = frozenset(SocketOption)
 _SEND_FLAGS = socket.MSG_OOB | socket.MSG_DONTWAIT
 
 
+class RawWriting(Protocol):
+    """A kernel's rules for what raw sockets send."""
+
+    def may_bind(self, host: int) -> bool:
+        """Whether that address can be a socket's own."""
+
+    def write(self, sock: RawSocket, data: bytes, destination: int) -> int:
+        """One datagram, or its data; the errno, 0 for success."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RawCustoms:
+    """What a kernel's raw sockets do apart from packets; the defaults are those of Linux 2.2."""
+
+    layout: Layout
+    """The system's ``sockaddr_in``."""
+    headers_included: frozenset[int] = frozenset({socket.IPPROTO_RAW})
+    """Protocols whose sockets have IP_HDRINCL on from the start (O2)."""
+    shown: Callable[[Packet], bytes] = lambda packet: packet.octets
+    """A datagram as a reader sees it."""
+    names_protocol: bool = True
+    """``getsockname`` has the protocol as its port."""
+    strange_flags: int = errno.EINVAL
+    """The errno for flags of a send that mean nothing; 0: they are not looked at (O7)."""
+    families: tuple[int, ...] = (0, int(socket.AF_INET))
+    """Families of an address to send to, 0 by indulgence (O7); empty: not looked at."""
+    strange_family: int = errno.EINVAL
+    no_address: int = errno.EINVAL
+    """A send without an address on a socket that is not connected."""
+    second_address: int = 0
+    """A send with an address on one that is; 0: that address counts."""
+    bound_after_connect: int = errno.EINVAL
+    """A bind of a connected socket; 0: it works."""
+    tos_bits: int = 0xFE
+    """The bits that IP_TOS may set."""
+    may_skip_routes: bool = False
+    """There is SO_DONTROUTE."""
+
+
 class RawSockets:
-    """Which raw sockets there are, by protocol."""
+    """Which raw sockets there are, by protocol; 0 hears every one that is copied."""
 
     def __init__(self) -> None:
         self._open: dict[int, list[RawSocket]] = {}
@@ -57,9 +89,10 @@ class RawSockets:
 
     def deliver(self, packet: Packet) -> bool:
         """Give every socket that wants it a copy; whether one does, room in its buffer or not (O1)."""
-        takers = [sock for sock in self._open.get(packet.protocol, ()) if sock.wants(packet)]
+        listening = (*self._open.get(packet.protocol, ()), *(self._open.get(0, ()) if packet.protocol else ()))
+        takers = [sock for sock in listening if sock.wants(packet)]
         for sock in takers:
-            sock.enqueue(packet.octets, (dotted(packet.source), 0))
+            sock.enqueue(sock.customs.shown(packet), (dotted(packet.source), 0))
         return bool(takers)
 
 
@@ -72,8 +105,9 @@ class RawSocket(QueueSocket):
         *,
         sockets: RawSockets,
         buffer: Buffer,
-        output: RawOutput,
-        firewall: Callable[[int, bytes], None],
+        writing: RawWriting,
+        customs: RawCustoms,
+        firewall: Callable[[int, bytes], None] | None = None,
     ) -> None:
         """``firewall`` takes an option of IPPROTO_IP and its octets (:func:`rules.ipchains.sockopt.set_option`)."""
         super().__init__(socket.AF_INET, socket.SOCK_RAW, proto, buffer)
@@ -82,9 +116,10 @@ class RawSocket(QueueSocket):
         self.peer: int | None = None
         """The address it is connected to."""
         self._sockets = sockets
-        self._output = output
+        self.customs = customs
+        self._writing = writing
         self._firewall = firewall
-        if proto == socket.IPPROTO_RAW:
+        if proto in customs.headers_included:
             self._options[socket.IPPROTO_IP, socket.IP_HDRINCL] = 1
         sockets.add(self)
 
@@ -97,14 +132,14 @@ class RawSocket(QueueSocket):
     def bind(self, address: Any) -> None:
         """Receive only what is for that address; the port is ignored, others may have the same (O9).
 
-        :raises OSError: EADDRNOTAVAIL unless it is 0, this host's own, a group's or a broadcast address; EINVAL when
-            connected.
+        :raises OSError: EADDRNOTAVAIL unless it is 0, this host's own, a broadcast address or, on Linux, a group's;
+            EINVAL when connected (Linux).
         """
         self._check_open()
         host, _ = parse_pair(address)
-        if self.peer is not None:
-            fail(errno.EINVAL, f"connected to {dotted(self.peer)} already")
-        if host and not self._output.may_bind(host):
+        if self.peer is not None and self.customs.bound_after_connect:
+            fail(self.customs.bound_after_connect, f"connected to {dotted(self.peer)} already")
+        if host and not self._writing.may_bind(host):
             fail(errno.EADDRNOTAVAIL, dotted(host))
         self.host = host
 
@@ -115,7 +150,7 @@ class RawSocket(QueueSocket):
 
     def getsockname(self) -> tuple[str, int]:
         self._check_open()
-        return (dotted(self.host), self.proto)
+        return (dotted(self.host), self.proto if self.customs.names_protocol else 0)
 
     def getpeername(self) -> tuple[str, int]:
         if self.peer is None:
@@ -135,7 +170,7 @@ class RawSocket(QueueSocket):
         :raises OSError: ENOPROTOOPT, EINVAL; for the firewall what the kernel refuses the change with, such as ENOENT
             for an unknown chain or target.
         """
-        if level == socket.IPPROTO_IP and name in _FIREWALL_OPTIONS:
+        if self._firewall is not None and level == socket.IPPROTO_IP and name in _FIREWALL_OPTIONS:
             self._check_open()
             octets = value.to_bytes(4, "little", signed=True) if isinstance(value, int) else bytes(memoryview(value))
             self._firewall(name, octets)
@@ -143,39 +178,53 @@ class RawSocket(QueueSocket):
             super().setsockopt(level, name, value)
 
     def _setters(self) -> dict[tuple[int, int], Callable[[int], None]]:
-        return {
+        setters = {
             **super()._setters(),
-            (socket.IPPROTO_IP, socket.IP_HDRINCL): lambda _: None,
+            (socket.IPPROTO_IP, socket.IP_HDRINCL): _keep,
             (socket.IPPROTO_IP, socket.IP_TTL): _check_ttl,
-            (socket.IPPROTO_IP, socket.IP_TOS): _check_tos,
+            (socket.IPPROTO_IP, socket.IP_TOS): self._check_tos,
         }
+        if self.customs.may_skip_routes:
+            setters[socket.SOL_SOCKET, socket.SO_DONTROUTE] = _keep
+        return setters
+
+    def _check_tos(self, tos: int) -> None:
+        if tos & ~self.customs.tos_bits:
+            fail(errno.EINVAL, f"TOS {tos:#x}")
 
     # -- sending -----------------------------------------------------------------------------------------------------
 
     def _send(self, buffer: Any, flags: int, address: Any) -> int:
-        if flags & ~_SEND_FLAGS and not flags & socket.MSG_OOB:
+        strange = self.customs.strange_flags
+        if strange and flags & ~_SEND_FLAGS and not flags & socket.MSG_OOB:
             self._check_open()
-            fail(errno.EINVAL, f"flags {flags:#x}")
+            fail(strange, f"flags {flags:#x}")
         return super()._send(buffer, flags, address)
 
     def _write(self, data: bytes, address: Any) -> int:
-        number = self._output.write(self, data, self._destination(address))
+        number = self._writing.write(self, data, self._destination(address))
         if number:
             fail(number)
         return len(data)
 
     def _destination(self, address: Any) -> int:
+        customs = self.customs
         if address is None:
             if self.peer is None:
-                fail(errno.EINVAL, "no address, and not connected")
+                fail(customs.no_address, "no address, and not connected")
             return self.peer
+        if self.peer is not None and customs.second_address:
+            fail(customs.second_address, f"connected to {dotted(self.peer)} already")
         if isinstance(address, Address):
             address = address.packed
         if isinstance(address, bytes | bytearray | memoryview):
             octets = bytes(address)
-            if len(octets) < 16 or int.from_bytes(octets[:2], "little") not in _FAMILIES:
-                fail(errno.EINVAL, f"no sockaddr_in of AF_INET: {octets.hex()}")
-            return LINUX_LAYOUT.unpack(octets).host
+            if len(octets) < 16:
+                fail(errno.EINVAL, f"a sockaddr_in has 16 octets: {octets.hex()}")
+            found = customs.layout.unpack(octets)
+            if customs.families and found.family not in customs.families:
+                fail(customs.strange_family, f"family {found.family}")
+            return found.host
         return parse_pair(address)[0]
 
     def __repr__(self) -> str:
@@ -187,61 +236,5 @@ def _check_ttl(ttl: int) -> None:
         fail(errno.EINVAL, f"TTL {ttl}")
 
 
-def _check_tos(tos: int) -> None:
-    if tos & ~0xFE:
-        fail(errno.EINVAL, f"TOS {tos:#x}")
-
-
-class RawOutput:
-    """What the kernel does with a write to a raw socket (raw_sendmsg), before the datagram enters the path."""
-
-    def __init__(
-        self, node: Node, route: Callable[[int, int], Route | None], send: Callable[[Packet, Route], int]
-    ) -> None:
-        """``route`` is (destination, source) -> route; ``send`` takes a finished datagram to the output chain."""
-        self._node = node
-        self._route = route
-        self._send = send
-
-    def may_bind(self, host: int) -> bool:
-        route = self._node.routes.lookup(host)
-        return is_multicast(host) or host == 0xFFFFFFFF or (route is not None and route.kind in _BINDABLE)
-
-    def write(self, sock: RawSocket, data: bytes, destination: int) -> int:
-        """One datagram to that address, whatever its own header says (O5); the errno, 0 for success (O6, O7)."""
-        bound = sock.host if sock.host in self._node.own else 0
-        route = self._route(destination, bound)
-        if route is None:
-            return errno.ENETUNREACH
-        if route.kind is Kind.BROADCAST and not sock.option(socket.SOL_SOCKET, socket.SO_BROADCAST):
-            return errno.EACCES
-        destination = destination or _THIS_HOST  # O8
-        source = bound or self._node.source_towards(destination)
-        if sock.option(socket.IPPROTO_IP, socket.IP_HDRINCL):
-            if len(data) > route.interface.mtu:
-                return errno.EMSGSIZE
-            return self._send(Packet(self._completed(data, source)), route)
-        if len(data) > MAXIMUM_LENGTH - MINIMUM_HEADER:
-            return errno.EMSGSIZE
-        ttl = sock.option(socket.IPPROTO_IP, socket.IP_TTL, self._node.profile.default_ttl)
-        header = Header(
-            source=source,
-            destination=destination,
-            protocol=sock.proto,
-            ttl=1 if is_multicast(destination) else ttl,
-            tos=sock.option(socket.IPPROTO_IP, socket.IP_TOS),
-            identification=self._node.identification(),
-        )
-        return self._send(Packet(header.emit(data)), route)
-
-    def _completed(self, data: bytes, source: int) -> bytes:
-        """O3.  Nothing is validated; what does not fit the octets that are there is lost."""
-        octets = bytearray(data.ljust(_LONGEST_HEADER, b"\0"))
-        octets[2:4] = len(data).to_bytes(2, "big")
-        if not any(octets[12:16]):
-            octets[12:16] = source.to_bytes(4, "big")
-        if not any(octets[4:6]):
-            octets[4:6] = self._node.identification().to_bytes(2, "big")
-        octets[10:12] = bytes(2)
-        octets[10:12] = checksum(octets[: (octets[0] & 15) * 4]).to_bytes(2, "big")
-        return bytes(octets[: len(data)])
+def _keep(_: int) -> None:
+    """An option that is looked at when something is sent."""

@@ -22,8 +22,8 @@ __all__ = ["UdpPorts", "UdpSocket", "proxied"]
 _PROXIED = bytes((2, 0))
 """``sin_family`` of a second address in ``sin_zero``."""
 
-Send = Callable[[int, int, int, int, bytes], int]
-"""(source address, source port, destination, destination port, data) -> errno, 0 for success."""
+Send = Callable[[int, int, int, int, bytes, bool], int]
+"""(source address, source port, destination, destination port, data, SO_BROADCAST) -> errno, 0 for success."""
 
 
 def proxied(source: int, source_port: int, destination: int, destination_port: int) -> Address:
@@ -123,7 +123,8 @@ class UdpSocket(QueueSocket):
         if not self.port:
             self.port = self._ports.bind(self, 0, 0)
         source, source_port = _meant_for(address) or (self.host, self.port)
-        number = self._send_datagram(source, source_port, *destination, data)
+        may_broadcast = bool(self._options.get((socket.SOL_SOCKET, socket.SO_BROADCAST)))
+        number = self._send_datagram(source, source_port, *destination, data, may_broadcast)
         if number:
             fail(number)
         return len(data)

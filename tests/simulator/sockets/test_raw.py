@@ -80,11 +80,6 @@ def test_without_privilege_there_is_none_and_no_change_of_the_firewall(router: R
     assert refusal(sock.setsockopt, IPPROTO_IP, SocketOption.FLUSH, b"input\0\0\0\0") == "EACCES"
 
 
-@pytest.mark.parametrize("profile", ["freebsd-14", "dragonfly"])
-def test_only_linux_has_them(profile: str) -> None:
-    assert refusal(Router(profile).socket, socket.AF_INET, socket.SOCK_RAW, 255) == "EPROTONOSUPPORT"
-
-
 # -- receiving -------------------------------------------------------------------------------------------------------
 
 

@@ -10,7 +10,7 @@ import pytest
 from datagrams import udp
 from worlds import LEFT, RIGHT, ROUTER, World
 
-from simulator import Reason
+from simulator import PROFILES, Reason, Router
 from simulator.sockets.udp import UdpSocket
 from simulator.wire import ipv4
 from simulator.wire import udp as udp_wire
@@ -109,3 +109,23 @@ def test_a_full_buffer_loses_the_data() -> None:
     sock.recv(1)
     assert not sock.readable
     assert world.dropped == {}
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("destination", ["10.0.0.255", "10.0.0.0"])
+def test_to_everybody_only_with_permission(profile: str, destination: str) -> None:
+    """SO_BROADCAST (udp_sendmsg of Linux, ip_output of the BSDs)."""
+    router = Router(profile, **({} if profile.startswith("linux") else {"default_accept": True}))
+    eth1 = router.add_interface("eth1", "10.0.0.1/24")
+    sock = router.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with pytest.raises(PermissionError) as caught:
+        sock.sendto(b"data", (destination, 9))
+    assert caught.value.errno == errno.EACCES
+    assert eth1.sent == []
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    assert sock.sendto(b"data", (destination, 9)) == 4
+    assert len(eth1.sent) == 1
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 0)
+    with pytest.raises(PermissionError):
+        sock.sendto(b"data", (destination, 9))
+    assert router.ledger.balanced
