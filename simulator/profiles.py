@@ -216,8 +216,8 @@ class BsdProfile(Profile):
     """Octets of a raw socket's buffers, and so of the largest datagram that it sends (net.inet.raw.maxdgram)."""
 
     answers_unserved_protocol: bool = False
-    """A datagram of a protocol that nobody has earns its sender an ICMP protocol unreachable (rip_input of raw_ip.c; read in
-    14, absent in 10 and 11.0, and taken to be in 13)."""
+    """A datagram of a protocol that nobody has earns its sender an ICMP protocol unreachable (rip_input of raw_ip.c;
+    read in 14, absent in 10 and 11.0, and taken to be in 13)."""
 
     loopback: tuple[str, int] = ("lo0", 16384)
     icmp_ttl: int = 64
