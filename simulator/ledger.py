@@ -41,6 +41,7 @@ class Reason(Enum):
     STRICT_ROUTE = "strict source route that cannot be kept"
     SOURCE_ROUTED = "source routes are not taken here"
     DENIED = "denied by the firewall"
+    NAT_REFUSED = "refused by ipfw's nat: it belongs to no conversation"
     REJECTED = "rejected by the firewall"
     NO_LISTENER = "diverted to a port on which nobody listens"
     NOT_MASQUERADED = "masquerading cannot translate it"

@@ -228,22 +228,43 @@ class Router:
             raise ValueError(f"{found.name} has the address {address} already")
         self._add_address(found, added)
 
+    def delete_address(self, interface: str | Interface, address: str) -> None:
+        """Take an address, ``"10.0.0.1"``, from an interface, with the routes that it brought.
+
+        :raises ValueError: for an interface that is unknown or does not have it.
+        """
+        found, host = self._interface(interface), int(IPv4Address(address))
+        gone = next((each for each in found.addresses if each.host == host), None)
+        if gone is None:
+            raise ValueError(f"{found.name} does not have the address {address}")
+        node = self.node
+        routes = [*_routes_of(found, gone)]
+        found.addresses.remove(gone)
+        for route in routes:
+            node.routes.remove_like(route)
+        node.own.pop(host, None)
+        if gone.broadcast is not None:
+            node.broadcasts.pop(gone.broadcast, None)
+        for other in node.interfaces.values():
+            for each in other.addresses:
+                node.own.setdefault(each.host, other)
+                if each.broadcast is not None:
+                    node.broadcasts.setdefault(each.broadcast, other)
+        self._addresses_changed(found)
+
     def _add_address(self, interface: Interface, address: Address) -> None:
-        routes = self.node.routes
         interface.addresses.append(address)
         self.node.own.setdefault(address.host, interface)
-        routes.add(Route(address.host, 32, interface, kind=RouteKind.LOCAL, connected=True))
-        if interface.is_loopback:
-            routes.add(Route(address.network, address.length, interface, kind=RouteKind.LOCAL, connected=True))
-            return
-        if address.broadcast is not None:
+        if address.broadcast is not None and not interface.is_loopback:
             self.node.broadcasts.setdefault(address.broadcast, interface)
-            for each in (address.broadcast, address.network):
-                routes.add(Route(each, 32, interface, kind=RouteKind.BROADCAST, connected=True))
-        if address.peer is not None:
-            routes.add(Route(address.peer, 32, interface, connected=True))
-        elif address.length < 32:
-            routes.add(Route(address.network, address.length, interface, connected=True))
+        for route in _routes_of(interface, address):
+            self.node.routes.add(route)
+        self._addresses_changed(interface)
+
+    def _addresses_changed(self, interface: Interface) -> None:
+        if isinstance(self.profile, BsdProfile):
+            addresses = tuple(each.host for each in interface.addresses)
+            self.rules.nats.addresses_changed(interface.name, addresses)
 
     def add_route(
         self,
@@ -554,6 +575,21 @@ def _fault(packet: Packet) -> Reason:
     if packet.header_length < 20:
         return Reason.BAD_HEADER_LENGTH
     return Reason.TRUNCATED if packet.total_length > len(packet.octets) else Reason.BAD_LENGTH
+
+
+def _routes_of(interface: Interface, address: Address) -> Iterator[Route]:
+    """The routes that an address of an interface brings along."""
+    yield Route(address.host, 32, interface, kind=RouteKind.LOCAL, connected=True)
+    if interface.is_loopback:
+        yield Route(address.network, address.length, interface, kind=RouteKind.LOCAL, connected=True)
+        return
+    if address.broadcast is not None:
+        for each in (address.broadcast, address.network):
+            yield Route(each, 32, interface, kind=RouteKind.BROADCAST, connected=True)
+    if address.peer is not None:
+        yield Route(address.peer, 32, interface, connected=True)
+    elif address.length < 32:
+        yield Route(address.network, address.length, interface, connected=True)
 
 
 def _with_hosts(names: ipchains.Names, hosts: Mapping[str, str | Sequence[str]]) -> ipchains.Names:

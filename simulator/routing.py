@@ -118,6 +118,14 @@ class Routes:
             del self._by_length[route.length]
         self.changed()
 
+    def remove_like(self, like: Route) -> None:
+        """Remove one route of that prefix, interface and kind.  :raises KeyError: when there is none."""
+        for route in self._by_length.get(like.length, {}).get(like.network, []):
+            if route.interface is like.interface and route.kind is like.kind and route.connected is like.connected:
+                self.remove(route)
+                return
+        raise KeyError(f"no such route: {like}")
+
     def find(self, network: IPv4Network) -> Route | None:
         """The route with exactly that prefix."""
         listed = self._by_length.get(network.prefixlen, {}).get(int(network.network_address))

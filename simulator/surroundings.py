@@ -25,6 +25,10 @@ class RouterSurroundings:
         found = self._node.interfaces.get(interface)
         return found is not None and any(each.host == address for each in found.addresses)
 
+    def addresses(self, interface: str) -> tuple[int, ...] | None:
+        found = self._node.interfaces.get(interface)
+        return None if found is None else tuple(each.host for each in found.addresses)
+
     def route(self, address: int) -> Route | None:
         route = self._node.routes.lookup(address)
         if route is None:

@@ -2,7 +2,7 @@
 
 Commands in the language of ipfw(8) change a :class:`RuleSet`; it says of each datagram what becomes of it.
 
-Not modelled, and refused with one clear line (exit status 69): in-kernel ``nat``, dummynet (``pipe``, ``queue``,
+Not modelled, and refused with one clear line (exit status 69): dummynet (``pipe``, ``queue``,
 ``sched``), ``netgraph`` and ``ngtee``, ``altq``, MAC addresses (``MAC``, ``mac-type``), IPv6 addresses and options
 (``src-ip6``, ``dst-ip6``, ``icmp6types``, ``ext6hdr``, ``flow-id``, ``reset6``, ``unreach6``), DragonFly's
 ``defrag``, a preprocessor (``-p``).  FreeBSD 4 is modelled with its second dialect (ipfw2); the first one (ipfw1) is

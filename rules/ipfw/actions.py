@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from rules.ipfw.addressing import address_of_host, port
 from rules.ipfw.names import UNREACH_CODES, service_port
+from rules.ipfw.nat.instances import GLOBAL
 from rules.ipfw.options import dscp_point
 from rules.ipfw.questions import TABLEARG
 from rules.ipfw.rule import DEFAULT_STATE, Action, Effect
@@ -25,7 +26,7 @@ def _plain(action: Action, argument: int = 0) -> Reader:
 
 
 def _number(action: Action) -> Reader:
-    """``skipto N`` and ``call N``: 1 to 65534, kept in sixteen bits, or ``tablearg``."""
+    """``skipto N``, ``call N`` and ``nat N``: 1 to 65534, kept in sixteen bits, or ``tablearg``."""
 
     def read(words: Words, word: str, switches: Switches, fibs: int) -> Effect:
         argument = _argument(words, word)
@@ -82,6 +83,13 @@ def _unreach(words: Words, word: str, switches: Switches, fibs: int) -> Effect:
             raise RefusalError(f"unknown ICMP unreachable code ``{text}''", DATA_ERROR)
         number = UNREACH_CODES[text]
     return Effect(Action.UNREACH, number)
+
+
+def _nat(words: Words, word: str, switches: Switches, fibs: int) -> Effect:
+    """``nat N``, ``nat tablearg`` or ``nat global``."""
+    if words.accept("global"):
+        return Effect(Action.NAT, GLOBAL)
+    return _number(Action.NAT)(words, word, switches, fibs)
 
 
 def _forward(words: Words, word: str, switches: Switches, fibs: int) -> Effect:
@@ -166,7 +174,7 @@ ACTIONS: dict[str, Reader] = {
     "setdscp": _setdscp,
     "reset6": _unmodelled,
     "unreach6": _unmodelled,
-    "nat": _unmodelled,
+    "nat": _nat,
     "pipe": _unmodelled,
     "queue": _unmodelled,
     "netgraph": _unmodelled,

@@ -15,6 +15,7 @@ from rules.ipfw.chain import RESERVED_SET
 from rules.ipfw.grammar import is_acceptable, read_rule
 from rules.ipfw.listing import Style
 from rules.ipfw.log import cleared_line
+from rules.ipfw.nat.commands import NatCommand, nat_command
 from rules.ipfw.report import Columns, Report
 from rules.ipfw.rule import DEFAULT_RULE
 from rules.ipfw.setcommands import set_command
@@ -48,6 +49,8 @@ ipfw [-abcdefhnNqStT] COMMAND, or ipfw [-cfnNqS] /PATH for a file of commands
   set show | set disable N ... enable N ... | set move [rule] N to N | set swap N N
   set N list | show | zero | resetlog | delete | flush
   enable | disable firewall | one_pass | debug | verbose | dyn_keepalive
+  nat N config ip ADDRESS | if INTERFACE [log] [deny_in] [same_ports] [unreg_only] [redirect_port ...] ...
+  nat show config | log | nat N show config | log | nat N delete
   table NAME add ADDRESS[/LENGTH] [VALUE] | delete ADDRESS[/LENGTH] | list | flush
 """
 
@@ -208,12 +211,21 @@ class _Command:
         if len(words) > 1 and (words.peek() or "")[:1].isdigit():
             words.swap()
         word = words.peek() or ""
-        for unmodelled in ("nat", "pipe", "queue", "flowset", "sched"):
+        of_nat = "nat".startswith(word) and "nat" not in self.rules.switches.missing_words
+        if of_nat:
+            words.take()
+            words.need("missing command")
+            if len(words) > 1 and (words.peek() or "")[:1].isdigit():
+                words.swap()
+            if self._nat():
+                return
+            word = words.peek() or ""
+        for unmodelled in () if of_nat else ("pipe", "queue", "flowset", "sched"):
             if unmodelled.startswith(word):
                 words.take()
                 words.need("missing command")
                 raise RefusalError(f"{unmodelled} is not modelled here", UNAVAILABLE)
-        if "set".startswith(word) and (words.peek(1) or "")[:1].isdigit():
+        if not of_nat and "set".startswith(word) and (words.peek(1) or "")[:1].isdigit():
             words.take()
             self.set = self._set_number(words.take())
         words.need("missing command")
@@ -411,6 +423,25 @@ class _Command:
             for state in states:
                 if low <= state.owner.rule.number <= high and self._in_set(state.owner):
                     self.session.print(report.state(state, self.rules.time()))
+
+    # nat
+
+    def _nat(self) -> bool:
+        """A command of nat's own; False for any other, which is meant for rules even so."""
+        status = nat_command(
+            NatCommand(
+                self.words,
+                self.rules.nats,
+                self.rules.world.surroundings,
+                self.rules.switches,
+                self.session.print,
+                self.session.complain,
+                quiet=not self.loud,
+                dry=self.dry,
+            )
+        )
+        self.session.status = status or self.session.status
+        return status is not None
 
     # set
 

@@ -36,6 +36,7 @@ class Engine:
         self.switches = switches
         self.now = now
         self.verbose = True
+        self.one_pass = True
         self.steps: list[tuple[tuple[Test, ...], Step]] = []
         self.numbers: list[int] = []
         self.keys: list[tuple[int, int]] = []

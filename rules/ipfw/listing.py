@@ -27,6 +27,7 @@ from rules.ipfw.names import (
     USER_NAMES,
     service_name,
 )
+from rules.ipfw.nat.instances import GLOBAL
 from rules.ipfw.questions import (
     TABLEARG,
     AddressIn,
@@ -281,6 +282,9 @@ _ACTION_WORDS: dict[Action, Callable[[Effect, Switches], str]] = {
     ),
     Action.CHECK_STATE: lambda effect, switches: (
         f"check-state :{effect.state or 'any'}" if switches.state_names else "check-state"
+    ),
+    Action.NAT: lambda effect, switches: (
+        "nat global" if effect.argument == GLOBAL else f"nat {_argument(effect.argument)}"
     ),
     **{
         action: lambda effect, switches: f"{effect.action.value} {_argument(effect.argument)}"

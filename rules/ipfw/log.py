@@ -26,6 +26,7 @@ _WORDS = {
     Action.RETURN: "Return",
     Action.RESET: "Reset",
     Action.REASS: "Reass",
+    Action.NAT: "Nat",
     Action.CHECK_STATE: "UNKNOWN",
     Action.SETDSCP: "UNKNOWN",
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from rules.ipfw.nat.instances import GLOBAL
 from rules.ipfw.questions import TABLEARG
 from rules.ipfw.rule import Action
 from rules.ipfw.state import Direction
@@ -75,6 +76,16 @@ def _tee(search: Search, step: Step, position: int) -> Verdict:
     return search.end(Action.TEE, step.entry, port=search.argument(step) & 0xFFFF, resume=goes_on)
 
 
+def _nat(search: Search, step: Step, position: int) -> Verdict:
+    """Denied where there is no such instance; translated, it is accepted or goes on behind this rule (E-36, X-10)."""
+    search.count(step.entry)
+    number = search.argument(step)
+    engine = search.engine
+    if step.effect.argument != GLOBAL and number not in engine.world.nats:
+        return search.end(Action.DENY, step.entry)
+    return search.end(Action.NAT, step.entry, number=number, resume=not engine.one_pass)
+
+
 def _forward(search: Search, step: Step, position: int) -> Verdict:
     """A reply that meets the state of a ``fwd`` rule is only accepted."""
     search.count(step.entry)
@@ -129,6 +140,7 @@ PERFORM: dict[Action, Perform] = {
     Action.RETURN: _return,
     Action.DIVERT: _divert,
     Action.TEE: _tee,
+    Action.NAT: _nat,
     Action.FWD: _forward,
     Action.UNREACH: _unreach,
     Action.RESET: _reset,

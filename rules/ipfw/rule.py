@@ -30,6 +30,7 @@ class Action(StrEnum):
     RETURN = "return"
     DIVERT = "divert"
     TEE = "tee"
+    NAT = "nat"
     FWD = "fwd"
     UNREACH = "unreach"
     RESET = "reset"
@@ -43,9 +44,9 @@ class Action(StrEnum):
 class Effect:
     """An action with its arguments.
 
-    ``argument``: rule number, divert port, ICMP code, code point or routing table, TABLEARG for the value of a table
-    entry, 0 where there is none; ``address`` and ``argument``: where ``fwd`` sends to, port 0 for the packet's own;
-    ``state``: the name that ``check-state`` looks for, None for any.
+    ``argument``: rule number, divert port, nat instance (0 for ``global``), ICMP code, code point or routing table,
+    TABLEARG for the value of a table entry, 0 where there is none; ``address`` and ``argument``: where ``fwd`` sends
+    to, port 0 for the packet's own; ``state``: the name that ``check-state`` looks for, None for any.
     """
 
     action: Action

@@ -18,6 +18,7 @@ from rules.ipfw.chain import Chain
 from rules.ipfw.commands import Session, run_command
 from rules.ipfw.engine import Engine
 from rules.ipfw.keepalives import Keepalive, due
+from rules.ipfw.nat.instances import Instances
 from rules.ipfw.rule import Action, Rule
 from rules.ipfw.state import StateTable
 from rules.ipfw.step import Entry
@@ -102,6 +103,11 @@ class RuleSet:
         }
         """What ``enable`` and ``disable`` switch.  ``verbose`` is on from the start, so that log lines are seen."""
 
+    @property
+    def nats(self) -> Instances:
+        """The instances of in-kernel ``nat``."""
+        return self.world.nats
+
     # Time
 
     @property
@@ -173,6 +179,7 @@ class RuleSet:
         """``enable`` or ``disable``."""
         self.variables[name] = value
         self.engine.verbose = self.states.verbose = self.variables["verbose"]
+        self.engine.one_pass = self.variables["one_pass"]
         self.states.lifetimes.keepalive = self.variables["dyn_keepalive"]
 
     def keepalives(self) -> list[Keepalive]:

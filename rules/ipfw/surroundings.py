@@ -56,6 +56,9 @@ class Surroundings(Protocol):
     def has_address(self, interface: str, address: int) -> bool:
         """Is it configured on this interface? (``recv``/``xmit``/``via`` ADDRESS, E-18)"""
 
+    def addresses(self, interface: str) -> tuple[int, ...] | None:
+        """The addresses of an interface, None if there is no such one. (``nat N config if``)"""
+
     def route(self, address: int) -> Route | None:
         """The route to it, None if there is none. (``verrevpath`` and its like, E-22)"""
 
@@ -93,6 +96,11 @@ class Host:
 
     def has_address(self, interface: str, address: int) -> bool:
         return self._addresses.get(interface) == address
+
+    def addresses(self, interface: str) -> tuple[int, ...] | None:
+        """Without any interface, every name is taken."""
+        address = self._addresses.get(interface)
+        return (address,) if address is not None else None if self._addresses else ()
 
     def route(self, address: int) -> Route | None:
         for mask, network, route in self._routes:

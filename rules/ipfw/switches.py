@@ -123,23 +123,40 @@ class Switches:
     table_names: bool = True
     """Tables may have names besides numbers (FreeBSD 11 and later, and the executed head of 2014)."""
 
+    nat_absent: str = "nat {number} not available: Invalid argument"
+    """What ``nat N delete`` says of an instance that does not exist, ``{number}`` being its number (ipfw2.c, nat.c)."""
+
+    nat_delete_quietly: bool = True
+    """With ``-q`` it says nothing of it (ipfw2.c of FreeBSD 11 and later)."""
+
 
 _ACTIONS_SINCE_5 = {"call", "return", "reass", "setfib", "setdscp", "nat", "tag", "untag", "reset6", "unreach6"}
 _DIVERTED = {"diverted", "diverted-loopback", "diverted-output"}
+_NAT_SINCE_13 = frozenset({"unreg_cgn", "port_range"})
 _FAMILIES = {"ip4", "ip6", "ipv4", "ipv6"}
 _OPTIONS_SINCE_5 = {"tagged", "lookup", "dscp", "fib", "jail", "sockarg", "antispoof", "tcpdatalen"}
 _SINCE_FREEBSD_5 = frozenset(_ACTIONS_SINCE_5 | _DIVERTED | _FAMILIES | _OPTIONS_SINCE_5)
 
-_FREEBSD_10 = Switches(highest_icmp_type=18, dscp_zero_is_tablearg=True)
+_FREEBSD_10 = Switches(
+    highest_icmp_type=18,
+    dscp_zero_is_tablearg=True,
+    missing_words=_NAT_SINCE_13,
+    nat_absent="rule {number} not available: Invalid argument",
+    nat_delete_quietly=False,
+)
 _FREEBSD_11 = replace(
     _FREEBSD_10,
     rule_move_octet=False,
     highest_icmp_type=40,
     dscp_zero_is_tablearg=False,
     zero_log_names_rule=False,
+    nat_absent="nat {number} not available: Invalid argument",
+    nat_delete_quietly=True,
 )
 _FREEBSD_13 = replace(
     _FREEBSD_11,
+    missing_words=frozenset(),
+    nat_absent="nat {number} not available: No such process",
     offset_one_is_bogus=True,
     delete_absent_status=0,
     delete_ranges=True,

@@ -23,17 +23,18 @@ class Resume(NamedTuple):
 class Verdict:
     """The end of a search.
 
-    ``action``: ALLOW, DENY, DIVERT, TEE, FWD, UNREACH, RESET or REASS.
+    ``action``: ALLOW, DENY, DIVERT, TEE, NAT, FWD, UNREACH, RESET or REASS.
     ``rule``: number of the rule that decided; None for a transport header that is too short (F-13) or, where the system
     drops those, a re-entry tag beyond the list (X-3).
-    ``port``: of ``divert`` and ``tee``.  ``code``: of ``unreach``, ``reject`` being 1.  ``next_hop``: of ``fwd``,
-    (address, port or 0).
+    ``port``: of ``divert`` and ``tee``.  ``number``: of the nat instance, 0 for ``global``.  ``code``: of ``unreach``,
+    ``reject`` being 1.  ``next_hop``: of ``fwd``, (address, port or 0).
     ``replies``: whether UNREACH and RESET really send something (E-30).
     ``counted``, ``counted_at``: numbers and positions in the whole list of the rules whose counters went up, in order.
     ``tags``, ``fib``: what the packet carries now.  ``tos``: its new type of service, None if it did not change.
     ``calls``: the stack of ``call``, which travels with the packet (E-34).
     ``log``: lines for the log (E-41).
-    ``resume``: how to go on behind this rule, for TEE and REASS; None for a TEE whose original is accepted (T-2).
+    ``resume``: how to go on behind this rule, for TEE, NAT and REASS; None for a TEE whose original is accepted (T-2),
+    and for a NAT after which the packet is accepted (E-36).
     """
 
     __slots__ = (
@@ -45,6 +46,7 @@ class Verdict:
         "fib",
         "log",
         "next_hop",
+        "number",
         "port",
         "replies",
         "resume",
@@ -60,6 +62,7 @@ class Verdict:
         *,
         port: int = 0,
         code: int = 0,
+        number: int = 0,
         next_hop: tuple[int, int] | None = None,
         replies: bool = False,
         counted: tuple[int, ...] = (),
@@ -75,6 +78,7 @@ class Verdict:
         self.rule = rule
         self.port = port
         self.code = code
+        self.number = number
         self.next_hop = next_hop
         self.replies = replies
         self.counted = counted

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from rules.ipfw.nat.instances import Instances
 from rules.ipfw.surroundings import Surroundings
 from rules.ipfw.tables import Table
 
@@ -24,7 +25,7 @@ class TransportCutShortError(Exception):
 class World:
     """The host, the lookup tables and the registers that live as long as one search."""
 
-    __slots__ = ("chance", "fib", "highest_icmp_type", "surroundings", "tablearg", "tables")
+    __slots__ = ("chance", "fib", "highest_icmp_type", "nats", "surroundings", "tablearg", "tables")
 
     def __init__(self, surroundings: Surroundings, chance: Callable[[], float], *, highest_icmp_type: int = 40) -> None:
         self.surroundings = surroundings
@@ -32,6 +33,8 @@ class World:
         """Greater types match no ``icmptypes``."""
         self.tables: dict[str, Table] = {}
         """Lookup tables by name; a table comes into being when something first names it."""
+        self.nats = Instances()
+        """What ``nat N config`` configured."""
         self.chance = chance
         """A random number in [0, 1), for ``prob``."""
         self.tablearg = 0

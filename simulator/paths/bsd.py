@@ -40,6 +40,7 @@ from simulator.paths.bsd_divert import FRAGMENT_BITS, Diversion
 from simulator.paths.bsd_firewall import Firewall
 from simulator.paths.bsd_icmp import BsdIcmp
 from simulator.paths.bsd_keepalives import Keepalives
+from simulator.paths.bsd_nat import Nat
 from simulator.paths.bsd_output import LIMITED_BROADCAST, Output
 from simulator.profiles import BsdProfile
 from simulator.routing import Kind as RouteKind
@@ -75,8 +76,9 @@ class BsdPath:
         self.icmp.unanswered = self.host.raw.deliver
         self.diversion = Diversion(node, profile, ports, self.counters)
         self.diversion.deliver = self.host.deliver
-        self._inspect = Firewall(node, rules, self.diversion, self.icmp, output.send_reset).inspect
         self._keepalives = Keepalives(node.clock, profile, rules, self._probe)
+        nat = Nat(node, rules)
+        self._inspect = Firewall(node, rules, self.diversion, self.icmp, nat, output.send_reset).inspect
         output.inspect = self._inspect
         output.deliver = self._ours
         self._ledger = node.ledger
@@ -235,7 +237,8 @@ class BsdPath:
         if isinstance(passed, int):
             return
         packet = passed
-        if packet.next_hop is not None and packet.next_hop in self._own:
+        hop = packet.destination if packet.next_hop is None else packet.next_hop  # nat may have changed either
+        if hop in self._own:
             self._ours(packet)
             return
         if packet.ttl <= 1:
@@ -243,12 +246,9 @@ class BsdPath:
             self._drop(packet, Reason.TTL_EXCEEDED)
             return
         packet.lower_ttl()
-        route = self._lookup(packet.destination if packet.next_hop is None else packet.next_hop)
+        route = self._lookup(hop)
         if route is None:
-            counters.noroute += 1
-            counters.cantforward += 1
-            self.icmp.report(packet, HOST_UNREACHABLE)
-            self._drop(packet, Reason.NO_ROUTE)
+            self._no_route(packet)
             return
         if route.kind is RouteKind.BLACKHOLE:
             self._drop(packet, Reason.BLACKHOLE_ROUTE)
@@ -258,14 +258,31 @@ class BsdPath:
         packet.leaving_by = route.interface
         octets = packet.octets
         redirected = route.interface is packet.received_on and self.profile.fast_redirects and self.profile.redirects
+        destination = packet.destination
         passed = self._inspect(packet, "out")
         if isinstance(passed, int):
             return
+        if passed.destination != destination:
+            if passed.destination in self._own:
+                passed.leaving_by = None
+                self._ours(passed)
+                return
+            other = self._lookup(passed.destination)
+            if other is None:
+                self._no_route(passed)
+                return
+            route = other
         sent = self._tryforward_send(passed, route)
         if sent and redirected:
             kept = Packet(octets, packet.received_on)
             gateway = self._better_gateway(kept, route)  # 0 is told, too
             self.icmp.report(kept, REDIRECT_HOST, gateway, held=_KEPT_FOR_ERRORS)
+
+    def _no_route(self, packet: Packet) -> None:
+        self.counters.noroute += 1
+        self.counters.cantforward += 1
+        self.icmp.report(packet, HOST_UNREACHABLE)
+        self._drop(packet, Reason.NO_ROUTE)
 
     def _tryforward_send(self, packet: Packet, route: Route) -> bool:
         """The packet fits, or is cut; if it may not be, its sender is told.  Whether it came to the interface."""

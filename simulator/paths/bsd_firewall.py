@@ -1,7 +1,8 @@
 """ipfw where a BSD's packet path calls it: one search of the rule list, and what its verdict does (bsd.md section 8).
 
 A pass ends with the packet that goes on, or with the errno that a local sender gets.  The tag that a divert socket's
-writer gave is used up by the pass (X-6); a tee or a reass goes on in the same pass, behind its own rule (X-10, T-8).
+writer gave is used up by the pass (X-6); a tee or a reass, and a nat where one_pass is off, goes on in the same pass,
+behind its own rule (X-10, T-8, E-36).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from simulator.node import Node
 from simulator.packet import Packet
 from simulator.paths.bsd_divert import FRAGMENT_BITS, Direction, Diversion
 from simulator.paths.bsd_icmp import BsdIcmp
+from simulator.paths.bsd_nat import Nat
 from simulator.trace import Kind
 from simulator.wire import tcp
 
@@ -29,12 +31,21 @@ SendReset = Callable[[int, int, bytes], object]
 class Firewall:
     """The two hooks."""
 
-    def __init__(self, node: Node, rules: RuleSet, diversion: Diversion, icmp: BsdIcmp, send_reset: SendReset) -> None:
+    def __init__(
+        self,
+        node: Node,
+        rules: RuleSet,
+        diversion: Diversion,
+        icmp: BsdIcmp,
+        nat: Nat,
+        send_reset: SendReset,
+    ) -> None:
         self._node = node
         self._tracer = node.tracer
         self._evaluate = rules.evaluate
         self._diversion = diversion
         self._icmp = icmp
+        self._nat = nat
         self._send_reset = send_reset
 
     def inspect(self, packet: Packet, direction: Direction) -> Packet | int:
@@ -63,6 +74,14 @@ class Firewall:
                 assert verdict.next_hop is not None
                 packet.next_hop, packet.redirect_port = verdict.next_hop
                 break
+            if action is Action.NAT:
+                if not self._nat.translate(packet, verdict.number, direction):
+                    self._node.drop(packet, Reason.NAT_REFUSED)
+                    return errno.EACCES
+                if verdict.resume is None:
+                    break
+                verdict = self._evaluate(packet, resume=verdict.resume)
+                continue
             if action is Action.UNREACH or action is Action.RESET:
                 return self._refuse(packet, verdict)
             continuing = self._aside(packet, verdict, direction)

@@ -124,13 +124,27 @@ class Output:
                     self._drop(packet, Reason.NEEDS_FRAGMENTING)
                     return errno.EMSGSIZE
         if not skip_firewall:
+            destination = packet.destination
             passed = self.inspect(packet, "out")
             if isinstance(passed, int):
                 return passed
             packet = passed
+            if packet.destination != destination:
+                return self._elsewhere(packet, forwarding=forwarding)
         if route.kind is RouteKind.REJECT or route.kind is RouteKind.BLACKHOLE:
             return self._dead_end(packet, route, forwarding=forwarding)
         return self._after_firewall(packet, route)
+
+    def _elsewhere(self, packet: Packet, *, forwarding: bool) -> int:
+        """nat gave it another destination: it is for this host now, or is routed anew and meets no further pass
+        (ip_output)."""
+        packet.leaving_by = None
+        if packet.destination in self._own:
+            packet.received_on = packet.received_on or self.node.loopback
+            packet.fix_checksum()
+            self.deliver(packet)
+            return 0
+        return self.output(packet, forwarding=forwarding, skip_firewall=True)
 
     def _output_route(self, destination: int) -> Route | None:
         """By the table; datagrams to the host itself go to lo0, the limited broadcast is one where no gateway is."""

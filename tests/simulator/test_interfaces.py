@@ -233,3 +233,30 @@ class TestCables:
         link = MemoryLink(to=got.append)
         link.transmit(b"x")
         assert (got, link.sent) == ([b"x"], [])
+
+
+def test_an_address_goes_with_what_it_brought() -> None:
+    router = Router("freebsd-13")
+    router.add_interface("em0", "10.0.0.1/24")
+    before = sorted(map(str, router.node.routes))
+    own, broadcasts = dict(router.node.own), dict(router.node.broadcasts)
+    router.add_address("em0", "10.0.0.2/24")
+    router.add_address("em0", "192.168.1.1/24")
+    router.delete_address("em0", "10.0.0.2")
+    router.delete_address("em0", "192.168.1.1")
+    assert sorted(map(str, router.node.routes)) == before
+    assert (router.node.own, router.node.broadcasts) == (own, broadcasts)
+    router.delete_address("em0", "10.0.0.1")
+    assert router.node.routes.lookup(address("10.0.0.9")) is None
+    with pytest.raises(ValueError, match=r"em0 does not have the address 10\.0\.0\.1"):
+        router.delete_address("em0", "10.0.0.1")
+    with pytest.raises(ValueError, match="em7"):
+        router.delete_address("em7", "10.0.0.1")
+
+
+def test_an_address_that_another_interface_has_too_stays_ours() -> None:
+    router = Router("freebsd-13")
+    em0 = router.add_interface("em0", "10.0.0.1/24")
+    em1 = router.add_interface("em1", "10.0.0.1/24")
+    router.delete_address(em0, "10.0.0.1")
+    assert router.node.own[address("10.0.0.1")] is em1

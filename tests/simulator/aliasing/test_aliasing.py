@@ -372,7 +372,10 @@ def test_the_redirection_that_knows_most_of_the_far_end_wins() -> None:
         port_to("192.168.1.10", 1, 8080),
         port_to("192.168.1.11", 1, 8080, remote=address(REMOTE)),
         port_to("192.168.1.12", 1, 8080, remote=address(REMOTE), remote_port=9),
+        port_to("192.168.1.13", 1, 8080, remote_port=7),
     )
+    assert world.back(tcp(REMOTE, PUBLIC, ports=(7, 8080))).endswith("> 192.168.1.11:1")
+    assert world.back(tcp("10.0.0.9", PUBLIC, ports=(7, 8080))).endswith("> 192.168.1.13:1")
     assert world.back(tcp(REMOTE, PUBLIC, ports=(9, 8080))).endswith("> 192.168.1.12:1")
     assert world.back(tcp(REMOTE, PUBLIC, ports=(8, 8080))).endswith("> 192.168.1.11:1")
     assert world.back(tcp("10.0.0.9", PUBLIC, ports=(9, 8080))).endswith("> 192.168.1.10:1")
@@ -394,6 +397,12 @@ def test_a_redirected_address_stands_for_a_host_both_ways() -> None:
     assert world.out(udp(OTHER, REMOTE, ports=(7, 9))) == "1.2.3.4:7 > 10.0.0.2:9"
     assert world.back(tcp(REMOTE, "1.2.3.9", ports=(9, 22))) == f"10.0.0.2:9 > {INSIDE}:22"
     assert world.back(ping(REMOTE, "1.2.3.9")).endswith(f"> {INSIDE}")
+
+
+def test_local_address_zero_is_the_aliasing_address_whatever_that_is() -> None:
+    world = redirected(AddressRedirect(local=0, public=address("1.2.3.9")), mode=Mode(same_ports=True))
+    assert world.out(udp(PUBLIC, REMOTE, ports=(7, 9))) == "1.2.3.9:7 > 10.0.0.2:9"
+    assert world.back(udp(REMOTE, "1.2.3.9", ports=(8, 22))) == "10.0.0.2:8 > 1.2.3.4:22"
 
 
 def test_a_pool_behind_an_address() -> None:
@@ -442,6 +451,15 @@ def test_an_error_from_inside_leaves_as_the_alias_and_so_does_what_it_quotes() -
     assert answer.outcome is Outcome.OK
     intact(answer.octets)
     assert said(answer.octets) == "1.2.3.4 > 10.0.0.2"
+    assert said(answer.octets[28:]) == "10.0.0.2:9 > 1.2.3.4:8080"
+
+
+def test_an_error_from_a_router_inside_keeps_its_source() -> None:
+    world = redirected(port_to(INSIDE, 80, 8080))
+    received = world.engine.dealias(tcp(REMOTE, PUBLIC, ports=(9, 8080))).octets
+    answer = world.engine.alias(error(received, sender="192.168.1.254", to=REMOTE, kind=11, code=0))
+    intact(answer.octets)
+    assert said(answer.octets) == "192.168.1.254 > 10.0.0.2"
     assert said(answer.octets[28:]) == "10.0.0.2:9 > 1.2.3.4:8080"
 
 

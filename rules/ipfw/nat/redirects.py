@@ -31,12 +31,14 @@ _PORTS = 0xFFFF
 
 
 class RedirectError(ValueError):
-    """``text`` says what is wrong.  ``host``: it was a name that nobody knows, for which ipfw has another status."""
+    """``text`` says what is wrong; for a host that nobody knows (``host``), and for what is right but not modelled here
+    (``unmodelled``), ipfw has other statuses."""
 
-    def __init__(self, text: str, *, host: bool = False) -> None:
+    def __init__(self, text: str, *, host: bool = False, unmodelled: bool = False) -> None:
         super().__init__(text)
         self.text = text
         self.host = host
+        self.unmodelled = unmodelled
 
 
 class Dialect(NamedTuple):
@@ -97,7 +99,7 @@ def port_redirect(protocol: str, local: str, public: str, remote: str | None, di
     """``redirect_port PROTOCOL LOCAL:PORTS[,...] [PUBLIC:]PORTS [REMOTE[:PORTS]]``."""
     if protocol not in ("tcp", "udp"):
         if protocol == "sctp":
-            raise RedirectError("redirect_port: sctp is not translated here")
+            raise RedirectError("redirect_port: sctp is not modelled here", unmodelled=True)
         raise RedirectError(f"unknown protocol {protocol}. Expected {dialect.protocols}")
     pool = "," in local
     inside, local_ports = (0, _Range(0, 1)) if pool else _end(local, protocol, dialect)
