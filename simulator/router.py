@@ -248,7 +248,7 @@ class Router:
         for other in node.interfaces.values():
             for each in other.addresses:
                 node.own.setdefault(each.host, other)
-                if each.broadcast is not None:
+                if each.broadcast is not None and not other.is_loopback:
                     node.broadcasts.setdefault(each.broadcast, other)
         self._addresses_changed(found)
 
