@@ -14,6 +14,7 @@ from simulator.ledger import Reason
 from simulator.router import Router
 from simulator.sockets.address import BSD_LAYOUT, LINUX_LAYOUT
 from simulator.sockets.base import QueueSocket
+from simulator.sockets.divert import DivertSocket
 from simulator.trace import Event, Kind
 
 __all__ = ["EXPECTED", "Machine", "UnexpectedError"]
@@ -38,6 +39,7 @@ _WRITING = frozenset(
         errno.EOPNOTSUPP,
         errno.ENOTCONN,
         errno.EAGAIN,
+        errno.EISCONN,  # an address on a connected socket
     }
 )
 _OPTIONS = frozenset(
@@ -203,8 +205,8 @@ class Machine:
         match change:
             case "pair":
                 target = tuple(sender)
-            case "packed":
-                target = getattr(sender, "packed", sender)
+            case "packed" if isinstance(sock, DivertSocket):
+                target = sender.packed
             case "turned":
                 target = ("0.0.0.0" if sender[0] != "0.0.0.0" else "10.0.0.1", sender[1])
             case "tag 0":
@@ -227,7 +229,7 @@ class Machine:
         sock = self._sockets.get(slot)
         if sock is None:
             return
-        divert = type(sock).__name__ == "DivertSocket"
+        divert = isinstance(sock, DivertSocket)
         packed = self._layout.pack(int.from_bytes(socket.inet_aton(host or "0"), "big"), tag, zero.ljust(8, b"\0")[:8])
         match way:
             case "packed" if divert:
