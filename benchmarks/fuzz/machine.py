@@ -143,7 +143,9 @@ class Machine:
                     raise UnexpectedError(f"packet {number} began {times} times and ended {self._fates[number]} times")
 
     def _hear(self, event: Event) -> None:
-        self._begun[event.packet] += event.kind in _BEGINNINGS
+        # The copy that a program is shown (netlink) is no packet of its own, and has no number of its own.
+        shown = event.kind is Kind.COPIED and event.packet in self._begun
+        self._begun[event.packet] += event.kind in _BEGINNINGS and not shown
         # A link that refuses a packet does so after it was handed over: the second event corrects the first.
         self._fates[event.packet] += event.kind in _FATES and event.reason is not Reason.LINK_FAILED
 
