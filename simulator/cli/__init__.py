@@ -17,6 +17,7 @@ import click
 __all__ = ["main"]
 
 _COMMANDS = {
+    "compare": ("compare", "compare"),
     "conformance": ("conformance", "conformance"),
     "demo": ("demo", "demo"),
     "doctor": ("doctor", "doctor"),

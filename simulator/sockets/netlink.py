@@ -124,18 +124,17 @@ class NetlinkSocket(QueueSocket):
         self._copies = copies
         self._node = node
         self._overrun = False
-        self._error = 0
         copies.add(self)
 
     def hear(self, message: bytes) -> None:
         """A copy for this reader, if there is room (N1)."""
         if not self._overrun and not self.enqueue(message, _FROM_KERNEL):
-            self._overrun, self._error = True, errno.ENOBUFS
+            self._overrun, self._pending = True, errno.ENOBUFS
+            self._wake()
 
     def _next(self, flags: int) -> tuple[bytes, Any]:
-        if self._error:
-            number, self._error = self._error, 0
-            fail(number, "copies were lost")
+        if self._pending and not self.closed:
+            return self._without_datagram(flags)  # told before what is queued (sock_error in skb_recv_datagram)
         item = super()._next(flags)
         if not self._queue:
             self._overrun = False
