@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from simulator.scenario.reading import read
+from simulator.scenario.report import failure_report
+from simulator.scenario.runner import play
+
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
@@ -22,6 +26,20 @@ def _snippets() -> list[tuple[str, str]]:
 @pytest.mark.parametrize("code", [pytest.param(code, id=name) for name, code in _snippets()])
 def test_python_in_documents_runs(code: str) -> None:
     exec(compile(code, "<document>", "exec"), {})
+
+
+def _scripts() -> list[tuple[str, str]]:
+    return [
+        (f"{path.name}:{number}", text)
+        for path in DOCUMENTS
+        for number, text in enumerate(re.findall(r"```scn\n(.*?)```", path.read_text(), re.S), start=1)
+    ]
+
+
+@pytest.mark.parametrize("text", [pytest.param(text, id=name) for name, text in _scripts()])
+def test_scripts_in_documents_pass(text: str) -> None:
+    failures = [failure_report(each) for case in play(read(text, "document")).cases for each in case.failures]
+    assert not failures, "\n".join(failures)
 
 
 def test_the_readme_shows_a_divert_in_about_ten_lines() -> None:

@@ -22,9 +22,6 @@ __all__ = ["Search"]
 
 _MOST_STEPS = 1_000_000
 """Bound on the jumps of one search: ``call`` can go round in circles (E-34)."""
-_MOST_TIMES = 1_000
-"""Bound on how often one datagram goes on behind ``tee`` or ``reass``: state made by such a rule and found again
-further down (``check-state``) sends it back there for ever (D-3, D-9)."""
 
 _ICMP_QUERIES = frozenset({8, 10, 13, 15, 17})
 """ICMP types that ``unreach`` answers (E-30)."""
@@ -44,19 +41,7 @@ class _Altered:
 class Search:
     """A search that has met a rule which does more than end it."""
 
-    __slots__ = (
-        "calls",
-        "engine",
-        "fields",
-        "found",
-        "hits",
-        "lines",
-        "looked_for",
-        "looked_up",
-        "steps",
-        "times",
-        "tos",
-    )
+    __slots__ = ("calls", "engine", "fields", "found", "hits", "lines", "looked_for", "looked_up", "steps", "tos")
 
     def __init__(self, engine: Engine, fields: Fields, calls: tuple[int, ...]) -> None:
         self.engine = engine
@@ -69,11 +54,9 @@ class Search:
         self.looked_for: str | None = None
         self.found: tuple[State, Direction] | None = None
         self.steps = 0
-        self.times = 0
 
     def take_up(self, resume: Resume) -> None:
         """Go on as the search stood when it was left; what was said of a re-injection no longer holds (X-9)."""
-        self.times = resume.times + 1
         changed: dict[str, object] = {"reinjected": None}
         if resume.tos is not None:
             changed["tos"] = self.tos = resume.tos
@@ -91,7 +74,7 @@ class Search:
     def met(self, step: Step, position: int) -> Verdict | int:
         """All questions before state said yes; ``position`` is the step behind.  A verdict, or where to go on."""
         self.steps += 1
-        if self.steps > _MOST_STEPS or self.times > _MOST_TIMES:
+        if self.steps > _MOST_STEPS:
             return self.end(Action.DENY, step.entry)
         if step.is_stateful:
             return self._met_stateful(step, position)
@@ -181,8 +164,7 @@ class Search:
         later = None
         if resume and decider is not None:
             fields = self.fields
-            place = decider.rule.number, decider.serial
-            later = Resume(*place, self.tos, fields.tags, world.fib, self.calls, self.times)
+            later = Resume(decider.rule.number, decider.serial, self.tos, fields.tags, world.fib, self.calls)
         return Verdict(
             action,
             None if decider is None else decider.rule.number,

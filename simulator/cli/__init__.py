@@ -21,6 +21,7 @@ _COMMANDS = {
     "conformance": ("conformance", "conformance"),
     "demo": ("demo", "demo"),
     "doctor": ("doctor", "doctor"),
+    "run": ("run", "run"),
     "ipchains-restore": ("ipchains_scripts", "ipchains_restore"),
     "ipchains-save": ("ipchains_scripts", "ipchains_save"),
     "profiles": ("profiles", "profiles"),

@@ -18,7 +18,18 @@ from typing import TypeAlias
 from rules.addresses import dotted
 from simulator.wire.checksum import checksum, transport_checksum
 
-__all__ = ["FIELDS", "Difference", "Field", "Value", "alter", "differences", "dissect", "full_name", "shown"]
+__all__ = [
+    "FIELDS",
+    "Difference",
+    "Field",
+    "Value",
+    "alter",
+    "differences",
+    "dissect",
+    "full_name",
+    "shown",
+    "side_by_side",
+]
 
 Value: TypeAlias = int | str | bytes
 """A field's value: a number (an address too), octets, or text such as ``"10.0.0.1"`` or ``"SA"``."""
@@ -205,6 +216,22 @@ def _told_apart(one: Field | None, other: Field | None) -> tuple[str | None, str
     assert isinstance(theirs, bytes)
     at = next(index for index, (left, right) in enumerate(zip(ours, theirs, strict=False)) if left != right)
     return f"{texts[0]} with {ours[at]:02x} at octet {at}", f"{texts[1]} with {theirs[at]:02x} at octet {at}"
+
+
+def side_by_side(expected: bytes, actual: bytes, *, all_fields: bool = True) -> Iterator[str]:
+    """Two packets field by field in aligned lines, those that differ marked with ``>``, or those alone."""
+    ours = {field.name: field for field in dissect(expected)}
+    theirs = {field.name: field for field in dissect(actual)}
+    rows = [
+        (name, ours.get(name), theirs.get(name)) for name in (*ours, *(name for name in theirs if name not in ours))
+    ]
+    width = max(8, *(len(field.text) for _, field, _ in rows if field is not None))
+    yield f"      {'field':<13} {'expected':<{width}}  actual"
+    for name, one, other in rows:
+        same = one is not None and other is not None and one.value == other.value
+        mark = " " if same else ">"
+        if all_fields or not same:
+            yield f"    {mark} {name:<13} {one.text if one else '-':<{width}}  {other.text if other else '-'}".rstrip()
 
 
 def full_name(octets: bytes, name: str) -> str:

@@ -1,0 +1,122 @@
+"""`divertsim run`: play scripts and say what they expected and did not see."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from simulator.scenario.loading import find_scripts, load
+from simulator.scenario.model import ScriptError
+from simulator.scenario.report import case_title, failure_report, summary_line
+from simulator.scenario.runner import CaseResult, Failure, ScriptResult, play_case
+
+__all__ = ["run"]
+
+
+@click.command()
+@click.argument("scripts", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--case", "-k", "wanted", metavar="TEXT", help="Only cases whose title contains this text.")
+@click.option("--verbose", "-v", is_flag=True, help="A line for each case, and what its programs printed.")
+@click.option("--json", "as_json", is_flag=True, help="Report as one JSON object.")
+def run(scripts: tuple[Path, ...], wanted: str | None, verbose: bool, as_json: bool) -> None:
+    """Play SCRIPTS (.scn files, or folders of them) against simulated routers.
+
+    Every case of a script is played in a world of its own, and what it expects is compared with what happens.  Exit
+    status 0 when everything is as expected, 1 when something is not, 2 for a script that makes no sense.
+    """
+    paths = find_scripts(scripts)
+    if not paths:
+        raise click.UsageError(f"no scripts (*.scn) in {', '.join(map(str, scripts))}")
+    started = time.perf_counter()
+    results, errors = _play(paths, wanted)
+    seconds = time.perf_counter() - started
+    if wanted is not None and not any(result.cases for result in results) and not errors:
+        raise click.UsageError(f"no case with {wanted!r} in its title")
+    if as_json:
+        click.echo(json.dumps(_as_json(results, errors, seconds), indent=1))
+    else:
+        _print(results, errors, seconds, verbose)
+    broken = bool(errors) or any(failure.is_script_error for failure in _failures(results))
+    sys.exit(2 if broken else 0 if all(result.passed for result in results) else 1)
+
+
+def _play(paths: list[Path], wanted: str | None) -> tuple[list[ScriptResult], list[ScriptError]]:
+    results: list[ScriptResult] = []
+    errors: list[ScriptError] = []
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        for path in progress.track(paths, description="scripts"):
+            try:
+                script, read_packet = load(path)
+            except ScriptError as error:
+                errors.append(error)
+                continue
+            result = ScriptResult(script, [])
+            for case in script.blocks:
+                title = case_title(script, case.name)
+                if wanted is None or wanted in title:
+                    result.cases.append(play_case(script, case, read_packet))
+            results.append(result)
+    return results, errors
+
+
+def _failures(results: list[ScriptResult]) -> Iterator[Failure]:
+    return (failure for result in results for case in result.cases for failure in case.failures)
+
+
+def _print(results: list[ScriptResult], errors: list[ScriptError], seconds: float, verbose: bool) -> None:
+    for error in errors:
+        click.echo(f"error: {error}\n")
+    for result in results:
+        for case in result.cases:
+            if verbose or not case.passed:
+                click.echo(f"{'passed' if case.passed else 'FAILED'}  {case_title(result.script, case.name)}")
+            if verbose and case.said:
+                click.echo(case.said.rstrip("\n"))
+            for failure in case.failures:
+                click.echo(failure_report(failure))
+                click.echo()
+    click.echo(summary_line(results, seconds) + (f", {len(errors)} unreadable" if errors else ""))
+
+
+def _as_json(results: list[ScriptResult], errors: list[ScriptError], seconds: float) -> dict[str, Any]:
+    return {
+        "passed": not errors and all(result.passed for result in results),
+        "seconds": round(seconds, 3),
+        "errors": [
+            {"place": str(error.place), "line": error.place.line, "column": error.place.column, "why": error.message}
+            for error in errors
+        ],
+        "cases": [_case_as_json(result, case) for result in results for case in result.cases],
+    }
+
+
+def _case_as_json(result: ScriptResult, case: CaseResult) -> dict[str, Any]:
+    return {
+        "script": result.script.file,
+        "case": case.name,
+        "passed": case.passed,
+        "expectations": case.expectations,
+        "seconds": round(case.seconds, 6),
+        "failures": [
+            {
+                "file": failure.place.file,
+                "line": failure.place.line,
+                "column": failure.place.column,
+                "why": failure.why,
+                "expected": None if failure.expected is None else failure.expected.hex(),
+                "actual": None if failure.actual is None else failure.actual.hex(),
+                "is_script_error": failure.is_script_error,
+            }
+            for failure in case.failures
+        ],
+    }

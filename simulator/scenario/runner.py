@@ -1,0 +1,203 @@
+"""Plays scripts: each case from its setup on, line by line, collecting what was expected and did not happen.
+
+A failed expectation does not end a case: the lines behind it still tell something.  A line that makes no sense does.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from simulator.scenario import model
+from simulator.scenario.acting import ACTIONS, Done
+from simulator.scenario.expecting import EXPECTATIONS, UnmetError
+from simulator.scenario.model import Line, Place, ScriptError
+from simulator.scenario.packets import ReadPacket
+from simulator.scenario.setting import SETTINGS
+from simulator.scenario.world import LoopError, ProgramFailedError, World
+from simulator.spoken import speak
+from simulator.trace import Event, Kind
+
+__all__ = ["CaseResult", "Failure", "Moment", "ScriptResult", "play", "play_case"]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What went wrong at one line."""
+
+    place: Place
+    why: str
+    expected: bytes | None = None
+    """The whole packet that was expected there."""
+    actual: bytes | None = None
+    """The packet that came instead."""
+    led_here: tuple[Moment, ...] = ()
+    """What happened since the action before, unless an earlier failure of the case has told it."""
+    is_script_error: bool = False
+    """The line makes no sense; the case ended here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One event of one router, and the line of the script that brought it about."""
+
+    router: str
+    event: Event
+    place: Place | None
+
+
+@dataclass
+class CaseResult:
+    """How a case went."""
+
+    name: str
+    """Empty for a script without cases."""
+    place: Place
+    failures: list[Failure] = field(default_factory=list)
+    moments: list[Moment] = field(default_factory=list)
+    """Everything that happened, in order."""
+    expectations: int = 0
+    seconds: float = 0.0
+    """Of the machine's time."""
+    said: str = ""
+    """What its programs printed."""
+
+    @property
+    def passed(self) -> bool:
+        return not self.failures
+
+
+@dataclass
+class ScriptResult:
+    """How a script went."""
+
+    script: model.Script
+    cases: list[CaseResult]
+
+    @property
+    def passed(self) -> bool:
+        return all(case.passed for case in self.cases)
+
+
+def play(script: model.Script, read_packet: ReadPacket | None = None) -> ScriptResult:
+    """Every case of a script, each in a world of its own."""
+    return ScriptResult(script, [play_case(script, case, read_packet) for case in script.blocks])
+
+
+def play_case(script: model.Script, case: model.CaseBlock, read_packet: ReadPacket | None = None) -> CaseResult:
+    """One case: the script's setup, then the case's own lines, then that nothing was left over."""
+    result = CaseResult(case.name, case.place)
+    started = time.perf_counter()
+    _Player(result, read_packet).play((*script.setup, *case.lines))
+    result.seconds = time.perf_counter() - started
+    return result
+
+
+class _Player:
+    """The state of one case while it is played."""
+
+    def __init__(self, result: CaseResult, read_packet: ReadPacket | None) -> None:
+        self._result = result
+        self._world = World(read_packet)
+        self._past = Done(None)
+        self._acted: Place | None = None
+        self._answered = True
+        """A failed action was asked about, or did not fail."""
+        self._told: Place | None = None
+        """The action whose events a failure has shown."""
+        self._kept: dict[str, int] = {}
+
+    def play(self, lines: Iterable[Line]) -> None:
+        last = self._result.place
+        try:
+            for line in lines:
+                last = line.place
+                self._line(line)
+            self._ask_about_failure()
+            self._settle_accounts(last)
+        except ScriptError as error:
+            self._fail(error.place, error.message, is_script_error=True)
+        except (LoopError, ProgramFailedError) as error:
+            self._fail(last, str(error), is_script_error=True)
+        self._keep(self._acted)
+        self._result.said = self._world.said.getvalue()
+
+    def _line(self, line: Line) -> None:
+        statement = line.statement
+        if type(statement) in EXPECTATIONS and isinstance(statement, model.Failure):
+            self._answered = True
+        else:
+            self._ask_about_failure()
+        if line.time is not None:
+            self._let_time_pass(line.time, line.place)
+        kind = type(statement)
+        if kind in EXPECTATIONS:
+            self._result.expectations += 1
+            try:
+                EXPECTATIONS[kind](self._world, statement, self._past, line.place)
+            except UnmetError as error:
+                self._fail(line.place, error.why, expected=error.expected, actual=error.actual)
+        elif kind in ACTIONS:
+            self._keep(self._acted)
+            self._world.begin_action()
+            self._acted = line.place
+            done = self._past = ACTIONS[kind](self._world, statement, line.place)
+            self._answered = done.code is None
+        elif statement is not None:
+            SETTINGS[kind](self._world, statement, line.place)
+
+    def _let_time_pass(self, when: model.Time, place: Place) -> None:
+        now = self._world.clock.now()
+        until = now + when.seconds if when.relative else when.seconds
+        if until < now:
+            raise ScriptError(place, f"@{when.seconds:g} is past: it is {now:g} s")
+        self._world.advance_to(until)
+
+    def _ask_about_failure(self) -> None:
+        """An action that failed without being asked about is a failure of the case, at the action's line."""
+        if not self._answered and self._acted is not None:
+            done = self._past
+            self._fail(self._acted, f"failed with {done.code}: {done.text.strip()}")
+        self._answered = True
+
+    def _settle_accounts(self, place: Place) -> None:
+        self._keep(self._acted)
+        for where, octets in self._world.leftovers():
+            why = f"{where} a packet that no line expected: {speak(octets)}"
+            self._result.failures.append(Failure(self._came_from(octets) or place, why))
+        for station in self._world.stations.values():
+            if not station.router.ledger.balanced:
+                self._fail(place, f"the ledger of {station.name} does not balance: {station.router.ledger}")
+
+    def _came_from(self, octets: bytes) -> Place | None:
+        """The line that brought a packet about that left or was diverted."""
+        fates = (Kind.TRANSMITTED, Kind.DIVERTED, Kind.COPIED)
+        moments = (each for each in reversed(self._result.moments) if each.event.kind in fates)
+        return next((each.place for each in moments if each.event.octets == octets), None)
+
+    def _fail(
+        self,
+        place: Place,
+        why: str,
+        *,
+        expected: bytes | None = None,
+        actual: bytes | None = None,
+        is_script_error: bool = False,
+    ) -> None:
+        self._keep(self._acted)
+        since = () if self._told == self._acted else tuple(self._since_action())
+        self._told = self._acted
+        self._result.failures.append(Failure(place, why, expected, actual, since, is_script_error))
+
+    def _since_action(self) -> Iterator[Moment]:
+        return (moment for moment in self._result.moments if moment.place == self._acted)
+
+    def _keep(self, place: Place | None) -> None:
+        """The events that are not kept yet belong to the action at that place, in the order of their times."""
+        fresh: list[Moment] = []
+        for name, station in self._world.stations.items():
+            kept = self._kept.get(name, 0)
+            fresh += [Moment(name, event, place) for event in station.events[kept:]]
+            self._kept[name] = len(station.events)
+        self._result.moments += sorted(fresh, key=lambda moment: moment.event.time)
