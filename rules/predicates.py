@@ -1,5 +1,7 @@
 """One small value per question that a rule may ask: it tests, it prints, and it says which fields it reads.
 
+It may also say how the answer can be looked up (:mod:`rules.blocks`): that is what is ``allowed``.
+
 Both dialects speak with these; each has its own table of how it spells them.  ``str()`` is the neutral spelling,
 for traces and for people.  A question about a field that the datagram lacks is answered no, and :class:`Not` turns
 answers round, nothing else: what a kernel makes of "no such field" beyond that is said by a question of its own.
@@ -11,6 +13,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from rules.addresses import ALL_ONES, dotted, prefix_length
+from rules.blocks import NOWHERE, Allowed, Blocks, allowed_by, asked, either, range_blocks
 from rules.fields import Fields
 
 __all__ = [
@@ -30,6 +33,7 @@ __all__ = [
     "SourcePort",
     "TcpFlags",
     "Via",
+    "is_fixed",
 ]
 
 
@@ -53,6 +57,11 @@ class Not:
     def reads(self) -> frozenset[str]:
         return self.question.reads
 
+    @property
+    def allowed(self) -> Allowed | None:
+        allowed = allowed_by(self.question)
+        return None if allowed is None else allowed.opposite()
+
     def test(self, fields: Fields) -> bool:
         return not self.question.test(fields)
 
@@ -69,6 +78,10 @@ class AnyOf:
     @property
     def reads(self) -> frozenset[str]:
         return frozenset().union(*(question.reads for question in self.questions))
+
+    @property
+    def allowed(self) -> Allowed | None:
+        return either(map(allowed_by, self.questions))
 
     def test(self, fields: Fields) -> bool:
         return any(question.test(fields) for question in self.questions)
@@ -105,6 +118,10 @@ class Source:
     address: int
     mask: int = ALL_ONES
 
+    @property
+    def allowed(self) -> Allowed:
+        return Blocks("source", ((self.address, self.mask),))
+
     def test(self, fields: Fields) -> bool:
         return fields.source & self.mask == self.address
 
@@ -120,6 +137,10 @@ class Destination:
     address: int
     mask: int = ALL_ONES
 
+    @property
+    def allowed(self) -> Allowed:
+        return Blocks("destination", ((self.address, self.mask),))
+
     def test(self, fields: Fields) -> bool:
         return fields.destination & self.mask == self.address
 
@@ -134,6 +155,10 @@ class ProtocolIs:
     reads: ClassVar[frozenset[str]] = frozenset({"protocol"})
     number: int
 
+    @property
+    def allowed(self) -> Allowed:
+        return Blocks("protocol", ((self.number, ALL_ONES),))
+
     def test(self, fields: Fields) -> bool:
         return fields.protocol == self.number
 
@@ -147,6 +172,10 @@ class SourcePort:
 
     reads: ClassVar[frozenset[str]] = frozenset({"source_port"})
     ports: Ranges
+
+    @property
+    def allowed(self) -> Allowed:
+        return Blocks("source_port", range_blocks(self.ports.pairs))
 
     def test(self, fields: Fields) -> bool:
         port = fields.source_port
@@ -163,6 +192,10 @@ class DestinationPort:
     reads: ClassVar[frozenset[str]] = frozenset({"destination_port"})
     ports: Ranges
 
+    @property
+    def allowed(self) -> Allowed:
+        return Blocks("destination_port", range_blocks(self.ports.pairs))
+
     def test(self, fields: Fields) -> bool:
         port = fields.destination_port
         return port is not None and port in self.ports
@@ -177,6 +210,10 @@ class IcmpType:
 
     reads: ClassVar[frozenset[str]] = frozenset({"icmp_type"})
     types: Ranges
+
+    @property
+    def allowed(self) -> Allowed:
+        return Blocks("icmp_type", range_blocks(self.types.pairs))
 
     def test(self, fields: Fields) -> bool:
         kind = fields.icmp_type
@@ -193,6 +230,10 @@ class IcmpCode:
     reads: ClassVar[frozenset[str]] = frozenset({"icmp_code"})
     codes: Ranges
 
+    @property
+    def allowed(self) -> Allowed:
+        return Blocks("icmp_code", range_blocks(self.codes.pairs))
+
     def test(self, fields: Fields) -> bool:
         code = fields.icmp_code
         return code is not None and code in self.codes
@@ -206,6 +247,10 @@ class LaterFragment:
     """A fragment that does not begin its datagram: the offset is not zero."""
 
     reads: ClassVar[frozenset[str]] = frozenset({"fragment_offset"})
+
+    @property
+    def allowed(self) -> Allowed:
+        return Blocks("fragment_offset", ((0, ALL_ONES),), others=True)
 
     def test(self, fields: Fields) -> bool:
         return fields.fragment_offset != 0
@@ -224,6 +269,12 @@ class TcpFlags:
     reads: ClassVar[frozenset[str]] = frozenset({"tcp_flags"})
     present: int
     absent: int = 0
+
+    @property
+    def allowed(self) -> Allowed:
+        if self.present & self.absent:
+            return NOWHERE
+        return Blocks("tcp_flags", ((self.present, self.present | self.absent),))
 
     def test(self, fields: Fields) -> bool:
         flags = fields.tcp_flags
@@ -261,12 +312,21 @@ class InterfacePrefix:
         return f"{self.prefix}+"
 
 
+def is_fixed(interfaces: object) -> bool:
+    """Whether what the interfaces are is said in the rule, and not by a host whose addresses or tables may change."""
+    return not hasattr(interfaces, "bind")
+
+
 @dataclass(frozen=True, slots=True)
 class Via:
     """The interface it is about to leave by, or as long as no route is chosen the one it came in by."""
 
     reads: ClassVar[frozenset[str]] = frozenset({"receive_interface", "transmit_interface"})
     interfaces: InterfaceName | InterfacePrefix
+
+    @property
+    def allowed(self) -> Allowed | None:
+        return asked(self.reads) if is_fixed(self.interfaces) else None
 
     def test(self, fields: Fields) -> bool:
         interface = fields.transmit_interface

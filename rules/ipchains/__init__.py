@@ -12,8 +12,9 @@ DIVERT     icmp ------  0.0.0.0/0            0.0.0.0/0             * ->   * => 1
 from __future__ import annotations
 
 from rules.errors import CommandError
-from rules.ipchains.chains import Chain, Chains, Entry
+from rules.ipchains.chains import Chain, Chains
 from rules.ipchains.engine import as_matched
+from rules.ipchains.entry import Entry
 from rules.ipchains.masquerading import MasqueradeEntry, Masquerading, NoMasquerading
 from rules.ipchains.names import Names
 from rules.ipchains.rule import Action, Flag, Inverse, Rule

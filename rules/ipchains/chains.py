@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from rules.fields import MORE_FRAGMENTS, OFFSET_MASK, Fields
-from rules.ipchains.questions import header_questions, interfaces
-from rules.ipchains.rule import ALL_PORTS, Action, Flag, Inverse, Rule, SpecialTarget
+from rules.ipchains.entry import Entry, clauses, read_matched, special_target
+from rules.ipchains.rule import ALL_PORTS, Action, Flag, Rule
 from rules.ipchains.switches import Switches
 from rules.ipchains.verdict import Verdict
-from rules.predicates import InterfaceName, InterfacePrefix
+from rules.roster import Engine, Roster
 
 __all__ = ["BUILT_IN", "Chain", "Chains", "Entry"]
 
@@ -35,92 +34,10 @@ def refused(number: int) -> OSError:
     return OSError(number, os.strerror(number))
 
 
-def special_target(rule: Rule, switches: Switches) -> SpecialTarget | None:
-    """The target that is no chain, or None."""
-    special = SpecialTarget.__members__.get(rule.target)
-    return None if special is SpecialTarget.DIVERT and not switches.divert else special
-
-
-class Entry:
-    """A rule at its place: what it has counted, and what the engine needs to know of it, worked out beforehand."""
-
-    __slots__ = (
-        "action",
-        "admits",
-        "branch",
-        "label",
-        "number",
-        "octets",
-        "packets",
-        "returns",
-        "rule",
-        "silent",
-        "tests",
-        "verdicts",
-    )
-
-    rule: Rule
-    packets: int
-    octets: int
-    number: int
-    """Its place in the chain, from 1."""
-    label: str
-    """``chain:number``."""
-    admits: Callable[[str], Any] | None
-    """The interface question; None when every interface passes."""
-    tests: tuple[Callable[[Fields], bool], ...]
-    """The questions about the packet, to be asked of it as the matcher sees it."""
-    action: Action | None
-    """What it decides; None when it jumps, returns or has no target."""
-    branch: Chain | None
-    returns: bool
-    silent: bool
-    """A match changes nothing in the packet and tells nobody."""
-    verdicts: dict[int, Verdict]
-    """Answers already given for unmarked packets that nothing changed, by TOS."""
-
-    def __init__(self, rule: Rule, branch: Chain | None, switches: Switches) -> None:
-        self.rule = rule
-        self.packets = self.octets = 0
-        self.number = 0
-        self.label = ""
-        self.admits = _interface_test(rule)
-        asked = header_questions(rule, syn_test_spares_others=switches.syn_test_spares_others)
-        self.tests = tuple(question.test for question in asked)
-        special = special_target(rule, switches)
-        self.action = special.value if special is not None else None
-        self.returns = special is SpecialTarget.RETURN
-        self.branch = branch
-        self.silent = (
-            not rule.flags & (Flag.LOG | Flag.NETLINK | Flag.MARK_ABSOLUTE)
-            and rule.tos_and == 0xFF
-            and not rule.tos_xor
-            and not rule.mark
-        )
-        self.verdicts = {}
-
-    def place(self, chain: str, number: int) -> None:
-        """It now stands there."""
-        self.number = number
-        self.label = f"{chain}:{number}"
-        self.verdicts = {}
-
-
-def _interface_test(rule: Rule) -> Callable[[str], Any] | None:
-    inverted = Inverse.INTERFACE in rule.inverse
-    match interfaces(rule):
-        case None:
-            return None
-        case InterfaceName(name):
-            return name.__ne__ if inverted else name.__eq__
-        case InterfacePrefix(prefix):
-            return (lambda name: not name.startswith(prefix)) if inverted else (lambda name: name.startswith(prefix))
-
-
 class Chain:
     """A list of rules, and what happens at its end."""
 
-    __slots__ = ("entries", "name", "octets", "packets", "policy", "references", "verdicts")
+    __slots__ = ("_entries", "_numbered", "name", "octets", "packets", "policy", "references", "roster", "verdicts")
 
     name: str
     policy: Action | None
@@ -130,17 +47,30 @@ class Chain:
     packets: int
     octets: int
     """What the policy decided; nothing resets it (linux.md F13)."""
-    entries: list[Entry]
+    roster: Roster[Entry | None]
+    """The same rules as they are searched; None in the place of one that is gone."""
     verdicts: dict[int, Verdict]
     """Answers of the policy already given for unmarked packets that no rule matched, by TOS."""
 
-    def __init__(self, name: str, policy: Action | None = None) -> None:
+    def __init__(self, name: str, policy: Action | None = None, engine: Engine = Engine.AUTO) -> None:
         self.name = name
         self.policy = policy
         self.references = 0 if policy is None else 1
         self.packets = self.octets = 0
-        self.entries = []
+        self._entries: list[Entry] = []
+        self._numbered = 0
+        """How many entries from the first know where they stand."""
+        self.roster = Roster(engine, clauses, read_matched)
         self.verdicts = {}
+
+    @property
+    def entries(self) -> Sequence[Entry]:
+        """The rules in order, each of which knows where it stands."""
+        if self._numbered < len(self._entries):
+            for number in range(self._numbered, len(self._entries)):
+                self._entries[number].place(self.name, number + 1)
+            self._numbered = len(self._entries)
+        return self._entries
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -152,7 +82,7 @@ class Chain:
         None, and nothing counted, when the chain has to be searched (:func:`rules.ipchains.engine.traverse`), which
         gives the same answer.  Not for engines that look at whole packets before any rule (linux.md Z1).
         """
-        if self.entries or fields.mark or fields.fragment & _FRAGMENT_BITS:
+        if self._entries or fields.mark or fields.fragment & _FRAGMENT_BITS:
             return None
         verdict = self.verdicts.get(fields.tos)
         if verdict is not None:
@@ -160,20 +90,39 @@ class Chain:
             self.octets += fields.total_length
         return verdict
 
-    def number_from(self, number: int) -> None:
-        """Tell the entries from this number on where they stand."""
-        for place in range(number, len(self.entries) + 1):
-            self.entries[place - 1].place(self.name, place)
+    def insert(self, number: int, entry: Entry) -> None:
+        """The entry becomes the one of that number, 1 to one past the end."""
+        at_end = number > len(self._entries)
+        self.roster.insert(len(self.roster.items) if at_end else self._searched_at(number), entry)
+        self._entries.insert(number - 1, entry)
+        self._numbered = min(self._numbered, number - 1)
+
+    def remove(self, number: int) -> Entry:
+        """The entry of that number leaves."""
+        self.roster.remove(self._searched_at(number), None)
+        self._numbered = min(self._numbered, number - 1)
+        return self._entries.pop(number - 1)
+
+    def clear(self) -> None:
+        """All leave."""
+        self._entries.clear()
+        self._numbered = 0
+        self.roster.take(())
+
+    def _searched_at(self, number: int) -> int:
+        return self.roster.items.index(self._entries[number - 1])
 
 
 class Chains(Mapping[str, Chain]):
     """The chains by name, in the kernel's order: the built-in ones, then the user's as they were made."""
 
-    __slots__ = ("_chains", "switches")
+    __slots__ = ("_chains", "engine", "switches")
 
-    def __init__(self, switches: Switches) -> None:
+    def __init__(self, switches: Switches, engine: Engine = Engine.AUTO) -> None:
         self.switches = switches
-        self._chains = {name: Chain(name, Action.ACCEPT) for name in BUILT_IN}
+        self.engine = engine
+        """How the chains are searched."""
+        self._chains = {name: Chain(name, Action.ACCEPT, engine) for name in BUILT_IN}
 
     def __getitem__(self, name: str) -> Chain:
         return self._chains[name]
@@ -197,9 +146,8 @@ class Chains(Mapping[str, Chain]):
         """``IP_FW_APPEND``."""
         chain = self.named(name)
         entry = self._entry(rule)
-        chain.entries.append(entry)
+        chain.insert(len(chain.entries) + 1, entry)
         self._hold(entry)
-        chain.number_from(len(chain.entries))
 
     def insert(self, name: str, number: int, rule: Rule) -> None:
         """``IP_FW_INSERT``: the rule becomes the one of that number, 1 to one past the end (EINVAL, linux.md F10)."""
@@ -207,9 +155,8 @@ class Chains(Mapping[str, Chain]):
         entry = self._entry(rule)
         if not 1 <= number <= len(chain.entries) + 1:
             raise refused(errno.EINVAL)
-        chain.entries.insert(number - 1, entry)
+        chain.insert(number, entry)
         self._hold(entry)
-        chain.number_from(number)
 
     def replace(self, name: str, number: int, rule: Rule) -> None:
         """``IP_FW_REPLACE``: the new rule inherits the counters (linux.md F11)."""
@@ -217,12 +164,11 @@ class Chains(Mapping[str, Chain]):
         entry = self._entry(rule)
         if not 1 <= number <= len(chain.entries):
             raise refused(errno.EINVAL)
-        old = chain.entries[number - 1]
+        old = chain.remove(number)
         entry.packets, entry.octets = old.packets, old.octets
+        chain.insert(number, entry)
         self._release(old)
         self._hold(entry)
-        chain.entries[number - 1] = entry
-        entry.place(name, number)
 
     def delete(self, name: str, rule: Rule) -> None:
         """``IP_FW_DELETE``: the first rule equal to this one but for marks and TOS masks (linux.md F12), or EINVAL."""
@@ -241,8 +187,7 @@ class Chains(Mapping[str, Chain]):
         self._remove(chain, number)
 
     def _remove(self, chain: Chain, number: int) -> None:
-        self._release(chain.entries.pop(number - 1))
-        chain.number_from(number)
+        self._release(chain.remove(number))
 
     def _entry(self, rule: Rule) -> Entry:
         """What the kernel makes of a rule: EINVAL for a bad one, ENOENT for an unknown target (linux.md F5, F15)."""
@@ -272,7 +217,7 @@ class Chains(Mapping[str, Chain]):
         chain = self.named(name)
         for entry in chain.entries:
             self._release(entry)
-        chain.entries.clear()
+        chain.clear()
 
     def zero(self, name: str) -> None:
         """``IP_FW_ZERO``: the rules' counters, not the policy's (linux.md F13)."""
@@ -285,7 +230,7 @@ class Chains(Mapping[str, Chain]):
             raise refused(errno.EINVAL)
         if name in self._chains:
             raise refused(errno.EEXIST)
-        self._chains[name] = Chain(name)
+        self._chains[name] = Chain(name, engine=self.engine)
 
     def delete_chain(self, name: str) -> None:
         """``IP_FW_DELETECHAIN``: EBUSY for a built-in chain or one in use, then ENOTEMPTY (linux.md F9)."""

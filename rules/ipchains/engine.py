@@ -23,7 +23,8 @@ from __future__ import annotations
 from collections.abc import Container, Iterator
 
 from rules.fields import ICMP, MORE_FRAGMENTS, OFFSET_MASK, TCP, UDP, Fields, Header
-from rules.ipchains.chains import Chain, Entry
+from rules.ipchains.chains import Chain
+from rules.ipchains.entry import Entry, Matched
 from rules.ipchains.messages import backtrace, loop_detected, packet_line, packet_log
 from rules.ipchains.rule import Action, Flag
 from rules.ipchains.switches import Switches
@@ -101,6 +102,29 @@ def _suspect(fields: Fields, interface: str, switches: Switches, rule: str, mess
     return Verdict(Action.DENY, Decision.CHECK, rule, (), fields.tos, fields.mark, False, log=log)
 
 
+def _entries(chain: Chain, seen: Fields, interface: str) -> Iterator[Entry]:
+    """The rules of a chain to be tried: all of them, or the candidates that its tables leave."""
+    roster = chain.roster
+    if not roster.is_counted:
+        return iter(chain.entries)
+    if roster.is_due:
+        roster.take(chain.entries)
+        roster.make_tables()
+    if roster.tables is None:
+        return _counted(chain)
+    return filter(None, roster.candidates(roster.tables, Matched(seen, interface)))
+
+
+def _counted(chain: Chain) -> Iterator[Entry]:
+    """All of them, telling how many that was."""
+    asked = 0
+    try:
+        for asked, entry in enumerate(chain.entries, 1):  # noqa: B007
+            yield entry
+    finally:
+        chain.roster.asked(asked)
+
+
 def traverse(
     chain: Chain,
     fields: Fields,
@@ -130,7 +154,7 @@ def traverse(
     log: list[str] = []
     copies: list[Copy] = []
     path: dict[Chain, tuple[Chain, Iterator[Entry], int]] = {}
-    entries = iter(chain.entries)
+    entries = _entries(chain, seen, interface)
     counted_from = 0
 
     while True:
@@ -175,7 +199,7 @@ def traverse(
                 action, decision, label = Action.DENY, Decision.LOOP, f"loop@{entry.label}"
                 break
             path[branch] = chain, entries, entry.number
-            chain, entries, counted_from = branch, iter(branch.entries), 0
+            chain, entries, counted_from = branch, _entries(branch, seen, interface), 0
         elif entry.returns:
             # As if the chain had no more rules; in a built-in chain that is its policy.
             entries = iter(())

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from rules.addresses import ALL_ONES, dotted, prefix_length
 from rules.fields import ICMP, TCP, UDP
 from rules.ipchains.arguments import BUILT_IN_PROTOCOLS
-from rules.ipchains.chains import Chain, Entry
+from rules.ipchains.chains import Chain
+from rules.ipchains.entry import Entry
 from rules.ipchains.icmp import exact_name
 from rules.ipchains.names import Names
 from rules.ipchains.rule import ALL_PORTS, Flag, Inverse, Rule

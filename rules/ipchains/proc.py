@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rules.ipchains.chains import Chains, Entry
+from rules.ipchains.chains import Chains
+from rules.ipchains.entry import Entry
 
 __all__ = ["chain_names", "chain_rules"]
 

@@ -16,6 +16,7 @@ from rules.ipchains.parser import parse
 from rules.ipchains.switches import PROFILES, Switches
 from rules.ipchains.verdict import Verdict
 from rules.ipchains.words import PROGRAM
+from rules.roster import Engine
 
 __all__ = ["Result", "Tables"]
 
@@ -35,7 +36,8 @@ class Tables:
     ``profile`` is the name of a Linux profile, or its switches themselves.  ``names`` are the tables of names;
     ``masquerading`` is who answers ``-M``.  ``ip_forward`` and ``terminal`` say whether the machine forwards packets
     and whether a person sits before the tool: without the one and with the other, adding to ``forward`` warns
-    (linux.md U19b).
+    (linux.md U19b).  ``engine`` is how chains are searched, with the same answers: ``"plain"``, rule by rule;
+    ``"fast"``, by tables; or ``"auto"``, by tables where that pays.
     """
 
     def __init__(
@@ -46,9 +48,10 @@ class Tables:
         masquerading: Masquerading | None = None,
         ip_forward: bool = True,
         terminal: bool = False,
+        engine: str = "auto",
     ) -> None:
         self.switches = PROFILES[profile] if isinstance(profile, str) else profile
-        self.chains = Chains(self.switches)
+        self.chains = Chains(self.switches, Engine(engine))
         self.names = Names.standard() if names is None else names
         self.masquerading = NoMasquerading() if masquerading is None else masquerading
         self.ip_forward = ip_forward

@@ -30,8 +30,8 @@ class Chain:
         """``net.inet.ip.fw.autoinc_step``, 1 to 1000 (E-3)."""
         self.disabled = 0
         """Bit n for a disabled set n."""
-        self.changed = True
-        """Something happened since the owner last looked that changes what a search does."""
+        self.changes: list[Entry | None] = [None]
+        """What changed since a search last looked: entries that came or went, None for sets."""
         self._serial = 0
         last = Rule(number=DEFAULT_RULE, set=RESERVED_SET, effect=Effect(default))
         self._entries = [Entry(last, 0)]
@@ -54,7 +54,7 @@ class Chain:
         self._serial += 1
         entry = Entry(rule, self._serial)
         insort(self._entries, entry, key=_place)
-        self.changed = True
+        self.changes.append(entry)
         return entry
 
     def _next_number(self) -> int:
@@ -69,7 +69,9 @@ class Chain:
             last = self._entries[-1]
             self._entries = [entry for entry in self._entries[:-1] if not doomed(entry)]
             self._entries.append(last)
-            self.changed = True
+            for entry in gone:
+                entry.is_listed = False
+            self.changes += gone
         return gone
 
     def numbered(self, low: int, high: int) -> list[Entry]:
@@ -83,9 +85,9 @@ class Chain:
         for entry in self._entries[:-1]:
             if moving(entry):
                 entry.rule = replace(entry.rule, set=target(entry))
-                self.changed = True
+        self.changes.append(None)
 
     def enable(self, enabled: int, disabled: int) -> None:
         """Switch sets, given as bits, on and off; the reserved one stays on (E-5)."""
         self.disabled = (self.disabled | disabled) & ~enabled & ~(1 << RESERVED_SET)
-        self.changed = True
+        self.changes.append(None)

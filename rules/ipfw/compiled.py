@@ -7,8 +7,9 @@ The plain questions that rules ask most get a function of their own here, withou
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
+from rules.blocks import Allowed, allowed_by, either
 from rules.fields import Fields
 from rules.ipfw.questions import Bound, Comment, ReceivedBy, TransmittedBy
 from rules.ipfw.rule import Element
@@ -26,32 +27,88 @@ from rules.predicates import (
     Via,
 )
 
-__all__ = ["ready"]
+__all__ = ["Ready", "ready"]
 
 
-def ready(elements: Iterable[Element], world: World) -> tuple[Test, ...]:
+class Ready(NamedTuple):
+    """A question made ready, or several joined by ``or``."""
+
+    test: Test
+    alternatives: tuple[tuple[Predicate, bool], ...]
+    """The questions, and whether each is negated."""
+
+    @property
+    def allowed(self) -> Allowed | None:
+        """What tables may know of it."""
+        answers = []
+        for question, negated in self.alternatives:
+            answer = allowed_by(question)
+            answers.append(answer.opposite() if answer is not None and negated else answer)
+        return answers[0] if len(answers) == 1 else either(answers)
+
+    @property
+    def may_raise(self) -> bool:
+        """Asking may end the search (F-13)."""
+        return any(getattr(question, "may_raise", False) for question, _ in self.alternatives)
+
+    @property
+    def reads_register(self) -> bool:
+        """The answer depends on the register ``tablearg``."""
+        return any(getattr(question, "reads_register", False) for question, _ in self.alternatives)
+
+    @property
+    def may_set_register(self) -> bool:
+        """Asking may leave a value in the register."""
+        return any(_sets_register(question) for question, _ in self.alternatives)
+
+    @property
+    def sets_register(self) -> bool:
+        """A yes has certainly left one there."""
+        return self.may_set_register and len(self.alternatives) == 1 and not self.alternatives[0][1]
+
+
+def _sets_register(question: Predicate) -> bool:
+    interfaces = getattr(question, "interfaces", None)
+    return bool(getattr(question, "sets_register", False) or getattr(interfaces, "sets_register", False))
+
+
+def ready(elements: Iterable[Element], world: World) -> tuple[Ready, ...]:
     """The questions of a rule in order, alternatives joined into one."""
-    tests: list[Test] = []
-    alternatives: list[Test] = []
+    made: list[Ready] = []
+    alternatives: list[Ready] = []
     for element in elements:
-        test = _one(element, world)
+        one = _one(element, world)
         if element.or_next:
-            alternatives.append(test)
+            alternatives.append(one)
         elif alternatives:
-            tests.append(_any_of((*alternatives, test)))
+            made.append(_either((*alternatives, one)))
             alternatives = []
         elif not isinstance(element.question, Comment) or element.negated:
-            tests.append(test)
+            made.append(one)
     if alternatives:
-        tests.append(_any_of(tuple(alternatives)))
-    return tuple(tests)
+        made.append(_either(tuple(alternatives)))
+    return tuple(made)
 
 
-def _one(element: Element, world: World) -> Test:
-    test = _ready(element.question, world)
-    if element.negated:
-        return lambda fields: not test(fields)
-    return test
+def _one(element: Element, world: World) -> Ready:
+    question, negated = _within(element.question, world), element.negated
+    test = _ready(question, world)
+    return Ready((lambda fields: not test(fields)) if negated else test, ((question, negated),))
+
+
+def _within(question: Predicate, world: World) -> Predicate:
+    """The question as this system asks it."""
+    if not isinstance(question, IcmpType):
+        return question
+    highest = world.highest_icmp_type
+    return IcmpType(Ranges(tuple((low, min(high, highest)) for low, high in question.types.pairs)))
+
+
+def _either(alternatives: tuple[Ready, ...]) -> Ready:
+    return Ready(
+        _any_of(tuple(one.test for one in alternatives)),
+        tuple(question for one in alternatives for question in one.alternatives),
+    )
 
 
 def _any_of(tests: tuple[Test, ...]) -> Test:
@@ -71,16 +128,12 @@ def _ready(question: Predicate, world: World) -> Test:
         bind = getattr(question.interfaces, "bind", None)
         if bind is not None:
             return type(question)(bind(world)).test
-    if isinstance(question, IcmpType):
-        return _icmp_type(question, world.highest_icmp_type)
     special = _SPECIAL.get(type(question))
     return (special(question) if special else None) or question.test
 
 
-def _icmp_type(question: IcmpType, highest: int) -> Test:
-    types = frozenset(
-        number for low, high in question.types.pairs for number in range(low, high + 1) if number <= highest
-    )
+def _icmp_type(question: IcmpType) -> Test:
+    types = frozenset(number for low, high in question.types.pairs for number in range(low, high + 1))
     return lambda fields: fields.icmp_type in types
 
 
@@ -137,6 +190,7 @@ def _via(question: Via) -> Test | None:
 _SPECIAL: dict[type, Callable[[Any], Test | None]] = {
     Source: _source,
     Destination: _destination,
+    IcmpType: _icmp_type,
     ProtocolIs: _protocol,
     SourcePort: _source_port,
     DestinationPort: _destination_port,

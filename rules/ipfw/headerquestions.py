@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from rules.addresses import ALL_ONES
+from rules.blocks import NOWHERE, Allowed, Blocks, asked, range_blocks
 from rules.fields import OFFSET_MASK, TCP, Fields
 from rules.ipfw.world import TransportCutShortError
 from rules.predicates import Ranges
@@ -32,6 +34,19 @@ class FragmentBits:
     present: int
     absent: int = 0
 
+    @property
+    def allowed(self) -> Allowed:
+        offset_set, offset_clear = self.present & 1, self.absent & 1
+        bits, clear = (self.present & 0xE0) << 8, (self.absent & 0xE0) << 8
+        if bits & clear or (offset_set and offset_clear):
+            return NOWHERE
+        mask = bits | clear
+        if not offset_set:
+            return Blocks("fragment", ((bits, mask | (OFFSET_MASK if offset_clear else 0)),))
+        # Some bit of the offset is the highest one that is set.
+        highest = [1 << place for place in range(OFFSET_MASK.bit_length())]
+        return Blocks("fragment", tuple((bits | bit, mask | OFFSET_MASK & -bit) for bit in highest))
+
     def test(self, fields: Fields) -> bool:
         field = fields.fragment
         found = field >> 8 & 0xE0 | (field & OFFSET_MASK != 0)
@@ -49,6 +64,10 @@ class NumberIn:
     def reads(self) -> frozenset[str]:
         return frozenset({self.field})
 
+    @property
+    def allowed(self) -> Allowed:
+        return Blocks(self.field, range_blocks(self.ranges.pairs))
+
     def test(self, fields: Fields) -> bool:
         number = getattr(fields, self.field)
         return number is not None and number in self.ranges
@@ -65,6 +84,10 @@ class TcpNumber:
     def reads(self) -> frozenset[str]:
         return frozenset({self.field})
 
+    @property
+    def allowed(self) -> Allowed:
+        return Blocks(self.field, ((self.number, ALL_ONES),))
+
     def test(self, fields: Fields) -> bool:
         return bool(getattr(fields, self.field) == self.number)
 
@@ -75,6 +98,10 @@ class IpVersion:
 
     reads: ClassVar[frozenset[str]] = frozenset()
     version: int
+
+    @property
+    def allowed(self) -> Allowed | None:
+        return None if self.version == 4 else NOWHERE
 
     def test(self, fields: Fields) -> bool:
         return self.version == 4
@@ -87,6 +114,10 @@ class Family:
     reads: ClassVar[frozenset[str]] = frozenset()
     version: int
 
+    @property
+    def allowed(self) -> Allowed | None:
+        return None if self.version == 4 else NOWHERE
+
     def test(self, fields: Fields) -> bool:
         return self.version == 4
 
@@ -97,6 +128,10 @@ class Precedence:
 
     reads: ClassVar[frozenset[str]] = frozenset({"tos"})
     level: int
+
+    @property
+    def allowed(self) -> Allowed:
+        return Blocks("tos", ((self.level << 5, 0xE0),))
 
     def test(self, fields: Fields) -> bool:
         return fields.tos >> 5 == self.level
@@ -110,6 +145,12 @@ class TosBits:
     present: int
     absent: int = 0
 
+    @property
+    def allowed(self) -> Allowed:
+        if self.present & self.absent:
+            return NOWHERE
+        return Blocks("tos", ((self.present, self.present | self.absent),))
+
     def test(self, fields: Fields) -> bool:
         tos = fields.tos
         return tos & self.present == self.present and not tos & self.absent
@@ -121,6 +162,10 @@ class Dscp:
 
     reads: ClassVar[frozenset[str]] = frozenset({"tos"})
     points: frozenset[int]
+
+    @property
+    def allowed(self) -> Allowed:
+        return Blocks("tos", tuple((point << 2, 0xFC) for point in sorted(self.points)))
 
     def test(self, fields: Fields) -> bool:
         return fields.tos >> 2 in self.points
@@ -156,6 +201,10 @@ class IpOptions:
     present: int
     absent: int = 0
 
+    @property
+    def allowed(self) -> Allowed:
+        return asked(self.reads)
+
     def test(self, fields: Fields) -> bool:
         found = _options_present(fields.options, _IP_OPTION_BITS, strict=True)
         return found is not None and found & self.present == self.present and not found & self.absent
@@ -169,6 +218,7 @@ class TcpOptions:
     """
 
     reads: ClassVar[frozenset[str]] = frozenset({"tcp_options", "protocol", "fragment_offset"})
+    may_raise: ClassVar[bool] = True
     present: int
     absent: int = 0
 
@@ -187,6 +237,11 @@ class Established:
     """``established``: TCP, not a lone SYN (E-20)."""
 
     reads: ClassVar[frozenset[str]] = frozenset({"tcp_flags"})
+
+    @property
+    def allowed(self) -> Allowed:
+        """SYN clear, or RST or ACK set."""
+        return Blocks("tcp_flags", ((0, 0x02), (0x04, 0x04), (0x10, 0x10)))
 
     def test(self, fields: Fields) -> bool:
         flags = fields.tcp_flags

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from rules.blocks import NOWHERE, Allowed, asked
 from rules.fields import TCP, UDP, Fields
 from rules.ipfw.bound import TABLEARG, Bound
 from rules.ipfw.world import Test, World
@@ -30,6 +31,10 @@ class Diverted:
     reads: ClassVar[frozenset[str]] = frozenset({"reinjected"})
     ways: int
 
+    @property
+    def allowed(self) -> Allowed:
+        return asked(self.reads)
+
     def test(self, fields: Fields) -> bool:
         way = fields.reinjected
         return way is not None and bool(self.ways & (1 if way == "in" else 2))
@@ -42,8 +47,12 @@ class Tagged(Bound):
     reads: ClassVar[frozenset[str]] = frozenset({"tags"})
     tags: Ranges
 
+    @property
+    def reads_register(self) -> bool:
+        return self.tags.pairs == ((TABLEARG, TABLEARG),)
+
     def bind(self, world: World) -> Test:
-        if self.tags.pairs == ((TABLEARG, TABLEARG),):
+        if self.reads_register:
             return lambda fields: world.tablearg in fields.tags
         tags = self.tags
         return lambda fields: any(tag in tags for tag in fields.tags)
@@ -143,6 +152,10 @@ class Never:
 
     reads: ClassVar[frozenset[str]] = frozenset()
     words: str
+
+    @property
+    def allowed(self) -> Allowed:
+        return NOWHERE
 
     def test(self, fields: Fields) -> bool:
         return False

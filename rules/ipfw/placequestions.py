@@ -9,9 +9,11 @@ from fnmatch import fnmatchcase
 from typing import ClassVar
 
 from rules.addresses import dotted
+from rules.blocks import NOWHERE, Allowed, Blocks, asked, range_blocks
 from rules.fields import Fields
 from rules.ipfw.bound import Bound
 from rules.ipfw.world import Test, World
+from rules.predicates import is_fixed
 
 __all__ = [
     "AddressIn",
@@ -57,6 +59,10 @@ class AddressIn:
     def reads(self) -> frozenset[str]:
         return self.end.reads
 
+    @property
+    def allowed(self) -> Allowed:
+        return Blocks(self.end.value, self.blocks)
+
     def test(self, fields: Fields) -> bool:
         address = self.end.of(fields)
         return any(address & mask == base for base, mask in self.blocks)
@@ -74,6 +80,11 @@ class AddressInSet:
     @property
     def reads(self) -> frozenset[str]:
         return self.end.reads
+
+    @property
+    def allowed(self) -> Allowed:
+        members = [number for number in range(self.size) if self.members >> number & 1]
+        return Blocks(self.end.value, range_blocks((self.base + number, self.base + number) for number in members))
 
     def test(self, fields: Fields) -> bool:
         distance = self.end.of(fields) - self.base
@@ -107,6 +118,10 @@ class AddressIsLocal6:
     def reads(self) -> frozenset[str]:
         return frozenset()
 
+    @property
+    def allowed(self) -> Allowed:
+        return NOWHERE
+
     def test(self, fields: Fields) -> bool:
         return False
 
@@ -127,6 +142,11 @@ class AddressInTable(Bound):
     @property
     def reads(self) -> frozenset[str]:
         return frozenset({_KEY_FIELDS[self.key]}) if self.key else self.end.reads
+
+    @property
+    def sets_register(self) -> bool:
+        """Whether a match leaves a value in the register."""
+        return self.value is None
 
     def bind(self, world: World) -> Test:
         table, wanted = world.table(self.table), self.value
@@ -166,6 +186,10 @@ class Incoming:
     """``in``: seen on the way in, that is, no interface to leave by is chosen yet (E-16)."""
 
     reads: ClassVar[frozenset[str]] = frozenset({"transmit_interface"})
+
+    @property
+    def allowed(self) -> Allowed:
+        return asked(self.reads)
 
     def test(self, fields: Fields) -> bool:
         return fields.transmit_interface is None
@@ -218,6 +242,10 @@ class InterfaceTable:
     table: str
     value: int | None = None
 
+    @property
+    def sets_register(self) -> bool:
+        return self.value is None
+
     def __contains__(self, interface: str | None) -> bool:
         return False
 
@@ -253,6 +281,10 @@ class ReceivedBy:
     reads: ClassVar[frozenset[str]] = frozenset({"receive_interface"})
     interfaces: Container[object]
 
+    @property
+    def allowed(self) -> Allowed | None:
+        return asked(self.reads) if is_fixed(self.interfaces) else None
+
     def test(self, fields: Fields) -> bool:
         return fields.receive_interface in self.interfaces
 
@@ -263,6 +295,10 @@ class TransmittedBy:
 
     reads: ClassVar[frozenset[str]] = frozenset({"transmit_interface"})
     interfaces: Container[object]
+
+    @property
+    def allowed(self) -> Allowed | None:
+        return asked(self.reads) if is_fixed(self.interfaces) else None
 
     def test(self, fields: Fields) -> bool:
         return fields.transmit_interface in self.interfaces

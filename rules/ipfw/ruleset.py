@@ -12,6 +12,7 @@ import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from rules import roster
 from rules.errors import CommandError
 from rules.fields import Fields
 from rules.ipfw.chain import Chain
@@ -59,6 +60,8 @@ class RuleSet:
     ``files``: path -> text of the command files that ``ipfw /path`` finds.  ``fibs``: number of routing tables.
     ``log``: takes each line that a command writes to the system's log; by default they are kept in ``messages``.  What
     packets give rise to is in their verdicts.
+    ``engine``: how the list is searched, with the same answers: ``"plain"``, rule by rule; ``"fast"``, by tables; or
+    ``"auto"``, by tables where that pays.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class RuleSet:
         files: Mapping[str, str] | None = None,
         fibs: int = 1,
         log: Callable[[str], object] | None = None,
+        engine: str = "auto",
     ) -> None:
         if isinstance(profile, str) and profile not in PROFILES:
             raise ValueError(f"{profile=} is none of {', '.join(PROFILES)}")
@@ -86,7 +90,7 @@ class RuleSet:
         self.chain: Chain = Chain(Action(default))
         self._now: float | Callable[[], float] = now
         self.states: StateTable = StateTable(self.time, self.switches)
-        self.engine = Engine(self.world, self.states, self.switches, self.time)
+        self.engine = Engine(self.world, self.states, self.switches, self.time, roster.Engine(engine))
         self.files: Mapping[str, str] = files or {}
         self.fibs = fibs
         self.messages: list[str] = []
@@ -219,9 +223,8 @@ class RuleSet:
         the datagram that ``reass`` made, at the next rule in list order (X-10).  ``calls``: of the verdict of the
         datagram's earlier pass in the same host (E-34).
         """
-        if self.chain.changed:
-            self.engine.rebuild(self.chain, self.chain.disabled)
-            self.chain.changed = False
+        if self.chain.changes:
+            self.engine.follow(self.chain)
         if not self.variables["firewall"]:
             return _SWITCHED_OFF
         return self.engine.search(fields, start_after, resume, calls)

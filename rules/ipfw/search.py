@@ -43,7 +43,7 @@ class Search:
 
     __slots__ = ("calls", "engine", "fields", "found", "hits", "lines", "looked_for", "looked_up", "steps", "tos")
 
-    def __init__(self, engine: Engine, fields: Fields, calls: tuple[int, ...]) -> None:
+    def __init__(self, engine: Engine, fields: Fields, calls: tuple[int, ...] = ()) -> None:
         self.engine = engine
         self.fields = fields
         self.calls = calls
@@ -73,9 +73,6 @@ class Search:
 
     def met(self, step: Step, position: int) -> Verdict | int:
         """All questions before state said yes; ``position`` is the step behind.  A verdict, or where to go on."""
-        self.steps += 1
-        if self.steps > _MOST_STEPS:
-            return self.end(Action.DENY, step.entry)
         if step.is_stateful:
             return self._met_stateful(step, position)
         return self._act(step, position)
@@ -120,6 +117,9 @@ class Search:
         return self._act(step, self.engine.behind(owner.rule.number, owner.serial))
 
     def _act(self, step: Step, position: int) -> Verdict | int:
+        self.steps += 1
+        if self.steps > _MOST_STEPS:
+            return self.end(Action.DENY, step.entry)
         if step.entry.rule.log is not None:
             self._log(step)
         if step.entry.rule.tag is not None:
@@ -169,7 +169,7 @@ class Search:
             action,
             None if decider is None else decider.rule.number,
             counted=tuple([entry.rule.number for entry in self.hits]),
-            counted_at=tuple([entry.position for entry in self.hits]),
+            counted_at=tuple([self.engine.position(entry) for entry in self.hits]),
             tags=self.fields.tags,
             tos=self.tos,
             fib=world.fib,
