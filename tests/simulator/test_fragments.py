@@ -41,6 +41,8 @@ from simulator.fragments import (
 )
 from simulator.wire import ipv4
 
+pytestmark = pytest.mark.profiles("linux-2.2")
+
 Reassembly: TypeAlias = LinuxReassembly[str] | BsdReassembly[str]
 
 _FRAGMENT = re.compile(r"([A-Z])(\d+)-(\d+)(\.?)")
@@ -161,6 +163,7 @@ OVERLAPS = [
 @pytest.mark.parametrize(
     ("stream", "linux", "bsd"), [pytest.param(*case[1:], id=case[0].replace(" ", "-")) for case in OVERLAPS]
 )
+@pytest.mark.statement("linux.md R5", "linux.md R6")
 def test_where_linux_and_bsd_differ(stream: str, linux: str, bsd: str) -> None:
     assert play(LinuxReassembly(), stream) == linux
     assert play(BsdReassembly(FREEBSD_5), stream) == bsd
@@ -214,6 +217,7 @@ def test_bsd_keeps_offsets_in_sixteen_bits() -> None:
         ("B65504-65515.", "held", "held", "held"),
     ],
 )
+@pytest.mark.statement("linux.md R7", "linux.md R11")
 def test_fragments_of_impossible_length(text: str, linux: str, older: str, newer: str) -> None:
     assert play(LinuxReassembly(), text) == linux
     assert play(BsdReassembly(FREEBSD_5), text) == older
@@ -223,6 +227,7 @@ def test_fragments_of_impossible_length(text: str, linux: str, older: str, newer
 # -- the datagram ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.statement("linux.md R8")
 def test_linux_takes_the_header_of_the_latest_fragment_with_offset_zero() -> None:
     reassembly: LinuxReassembly[str] = LinuxReassembly()
     reassembly.add(packet(8, b"B" * 8, last=True, tos=2), 0.0, "B")
@@ -288,12 +293,14 @@ def test_a_datagram_beyond_the_maximum_goes_whole() -> None:
         assert (bsd.toolong, bsd.fragdropped, bsd.held) == (1, 2, 0)
 
 
+@pytest.mark.statement("linux.md R7")
 def test_linux_says_who_sent_an_oversize_fragment() -> None:
     assert LinuxReassembly[str]().add(packet(65528, bytes(8)), 0.0, "A").log == (
         "Oversized packet received from 10.0.0.1",
     )
 
 
+@pytest.mark.statement("linux.md R13")
 def test_whole_datagrams_pass_and_supersede_their_fragments_on_linux() -> None:
     whole = packet(0, b"whole", last=True)
     linux: LinuxReassembly[str] = LinuxReassembly()
@@ -309,6 +316,7 @@ def test_whole_datagrams_pass_and_supersede_their_fragments_on_linux() -> None:
 # -- time and room -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.statement("linux.md R3")
 def test_linux_counts_thirty_seconds_from_the_last_fragment() -> None:
     reassembly: LinuxReassembly[str] = LinuxReassembly()
     reassembly.add(packet(8, bytes(8)), 0.0, "B")
@@ -329,6 +337,7 @@ def test_linux_queues_expire_in_order_of_their_latest_fragments() -> None:
     assert [[lost.item for lost in timeout.lost] for timeout in reassembly.expire(40.0)] == [["B"], ["A", "C"]]
 
 
+@pytest.mark.statement("linux.md R3")
 def test_a_linux_queue_without_a_fragment_expires_silently() -> None:
     reassembly: LinuxReassembly[str] = LinuxReassembly()
     reassembly.add(packet(65528, bytes(8)), 0.0, "A")
@@ -350,6 +359,7 @@ def test_bsd_counts_thirty_seconds_from_the_first_fragment(policy: BsdPolicy, de
     assert (reassembly.fragtimeout, reassembly.held) == (2, 0)
 
 
+@pytest.mark.statement("linux.md R2", "linux.md R15")
 def test_linux_evicts_the_oldest_queue_of_each_bucket() -> None:
     reassembly: LinuxReassembly[int] = LinuxReassembly(high=1000, low=600)
     # a bucket is made with the upper octet of the identification: 512 is in the one before that of 1, 2, 3
@@ -496,17 +506,20 @@ def test_what_fits_stays_untouched(style: Style) -> None:
 
 
 @pytest.mark.parametrize("style", [LINUX, BSD])
+@pytest.mark.statement("linux.md R10")
 def test_a_middle_fragment_cut_again_keeps_mf_on_every_piece(style: Style) -> None:
     assert shape(fragment(packet(800, bytes(40)), 44, style=style)) == "800+24 824+16"
     assert shape(fragment(packet(800, bytes(40), last=True), 44, style=style)) == "800+24 824+16."
 
 
+@pytest.mark.statement("linux.md R10")
 def test_linux_loses_all_flags_and_bsd_none() -> None:
     octets = ipv4.Header(source=1, destination=2, protocol=3, fragment=0x8000 | DONT_FRAGMENT).emit(bytes(30))
     assert [ipv4.View(piece).fragment >> 13 for piece in fragment(octets, 44, style=LINUX)] == [1, 0]
     assert [ipv4.View(piece).fragment >> 13 for piece in fragment(octets, 44, style=BSD)] == [7, 6]
 
 
+@pytest.mark.statement("linux.md R10")
 def test_options_of_later_pieces() -> None:
     whole = ipv4.Header(source=1, destination=2, protocol=3, options=RECORD_ROUTE_AND_ALERT).emit(bytes(100))
     linux = [ipv4.parse(piece).options for piece in fragment(whole, 80, style=LINUX)]

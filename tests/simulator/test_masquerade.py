@@ -13,6 +13,8 @@ from notation import datagram, words
 from simulator import Reason, Router
 from simulator.masquerade import CAPACITY, PORTS
 
+pytestmark = pytest.mark.profiles("linux-2.2")
+
 ROUTER = "10.0.0.1"
 
 
@@ -210,6 +212,7 @@ def test_the_address_is_that_of_the_outgoing_interface() -> None:
     assert [words(octets) for octets in eth2.sent] == ["udp 172.16.0.1:61000 > 172.16.3.3:53 ttl 63"]
 
 
+@pytest.mark.statement("linux.md N6")
 def test_answers_lower_the_ttl_and_meet_the_output_chain_but_not_the_forward_chain() -> None:
     net = Net()
     net.inside("udp 192.168.1.2:5000 > 10.0.0.9:53")
@@ -261,6 +264,7 @@ def test_a_diverted_packet_is_masqueraded_after_it_came_back() -> None:
         (["tcp 192.168.1.2:5000 > 10.0.0.9:80 RST", "tcp 192.168.1.2:5000 > 10.0.0.9:80 SYN"], 900),
     ],
 )
+@pytest.mark.statement("linux.md N6")
 def test_how_long_entries_live(opening: list[str], seconds: int) -> None:
     net = Net()
     clock = net.router.clock
@@ -342,6 +346,7 @@ def test_entries_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(("port", "taken"), [(60999, False), (61000, True), (65096, True), (65097, False)])
+@pytest.mark.statement("linux.md N6")
 def test_nobody_binds_the_ports(port: int, taken: bool) -> None:
     sock = Net().router.socket(socket.AF_INET, socket.SOCK_DGRAM)
     if taken:

@@ -15,52 +15,59 @@ from simulator.fragments import LINUX, fragment
 from simulator.wire import ipv4
 
 pytestmark = pytest.mark.profiles("linux-2.2")
+EVERY = pytest.mark.parametrize("profile", ["linux-2.2", "linux-2.0"])
 
 
 class TestDivert:
     RULES = "-A input -p udp -j DIVERT 1234", "-A forward -p udp -j DIVERT 1234", "-A output -p udp -j DIVERT 1234"
 
+    @EVERY
     @pytest.mark.statement("linux.md D5")
     @pytest.mark.parametrize("chain", ["input", "forward", "output"])
-    def test_d5_nobody_listens(self, chain: str) -> None:
-        world = World("linux-2.2", f"-A {chain} -p udp -j DIVERT 1234")
+    def test_d5_nobody_listens(self, profile: str, chain: str) -> None:
+        world = World(profile, f"-A {chain} -p udp -j DIVERT 1234")
         world.eth0.receive(GOOD)
         assert world.dropped == {Reason.NO_LISTENER: 1}
         assert not world.eth0.sent
 
+    @EVERY
     @pytest.mark.statement("linux.md D5")
-    def test_d5_a_local_sender_is_refused(self) -> None:
-        world = World("linux-2.2", "-A output -j DIVERT 1234")
+    def test_d5_a_local_sender_is_refused(self, profile: str) -> None:
+        world = World(profile, "-A output -j DIVERT 1234")
         assert world.router.send(udp("10.0.0.1", RIGHT)) == errno.EPERM
 
+    @EVERY
     @pytest.mark.statement("linux.md D6")
     @pytest.mark.parametrize("chain", ["input", "forward", "output"])
     @pytest.mark.parametrize(
         ("goes", "arrives"), [("to the next rule", False), ("accepted", True)], ids=["next rule", "accepted"]
     )
-    def test_d6_pass_through(self, chain: str, goes: str, arrives: bool) -> None:
+    @pytest.mark.statement("howto.md 1")
+    def test_d6_pass_through(self, profile: str, chain: str, goes: str, arrives: bool) -> None:
         rules = f"-A {chain} -p udp -j DIVERT 1234", f"-A {chain} -p udp -j DENY"
-        world = World("linux-2.2", *rules, pass_through=True, pass_through_goes=goes)
+        world = World(profile, *rules, pass_through=True, pass_through_goes=goes)
         world.eth0.receive(GOOD)
         assert world.eth1.sent == ([forwarded(GOOD)] if arrives else [])
         sock = world.divert()
         world.eth0.receive(GOOD)
         assert len(sock.recv(100)) == len(GOOD)
 
+    @EVERY
     @pytest.mark.statement("linux.md D6")
     @pytest.mark.parametrize("goes", ["to the next rule", "accepted"])
-    def test_d6_pass_through_with_nothing_after(self, goes: str) -> None:
-        world = World("linux-2.2", *self.RULES, pass_through=True, pass_through_goes=goes)
+    def test_d6_pass_through_with_nothing_after(self, profile: str, goes: str) -> None:
+        world = World(profile, *self.RULES, pass_through=True, pass_through_goes=goes)
         world.eth0.receive(GOOD)
         assert world.eth1.sent == [forwarded(GOOD)]
 
+    @EVERY
     @pytest.mark.statement("linux.md D10")
     @pytest.mark.parametrize(
         ("chain", "octets", "host"),
         [("input", GOOD, ROUTER), ("forward", forwarded(GOOD), ROUTER), ("output", forwarded(GOOD), "0.0.0.0")],
     )
-    def test_d10_what_a_program_reads(self, chain: str, octets: bytes, host: str) -> None:
-        world = World("linux-2.2", f"-A {chain} -p udp -j DIVERT 1234")
+    def test_d10_what_a_program_reads(self, profile: str, chain: str, octets: bytes, host: str) -> None:
+        world = World(profile, f"-A {chain} -p udp -j DIVERT 1234")
         sock = world.divert()
         world.eth0.receive(GOOD)
         received, came_from = sock.recvfrom(65535)
@@ -69,9 +76,10 @@ class TestDivert:
         assert came_from.interface == (None if chain == "output" else "eth0")
         assert world.dropped == {}
 
+    @EVERY
     @pytest.mark.statement("linux.md D10")
-    def test_d10_own_datagrams_come_from_nowhere(self) -> None:
-        world = World("linux-2.2", "-A output -j DIVERT 1234")
+    def test_d10_own_datagrams_come_from_nowhere(self, profile: str) -> None:
+        world = World(profile, "-A output -j DIVERT 1234")
         sock = world.divert()
         assert world.router.send(asked := udp("10.0.0.1", RIGHT)) == 0
         assert sock.recvfrom(65535) == (asked, ("0.0.0.0", 1234))
@@ -85,9 +93,11 @@ class TestDivert:
             world.eth0.receive(part)
         assert [sock.recv(100) for _ in parts] == parts
 
+    @EVERY
     @pytest.mark.statement("linux.md D8")
-    def test_d8_always_defragment_diverts_whole_datagrams_and_cuts_them_again(self) -> None:
-        world = World("linux-2.2", "-A output -j DIVERT 1234", always_defragment=True)
+    @pytest.mark.statement("howto.md 1")
+    def test_d8_always_defragment_diverts_whole_datagrams_and_cuts_them_again(self, profile: str) -> None:
+        world = World(profile, "-A output -j DIVERT 1234", always_defragment=True)
         sock = world.divert()
         whole = udp(LEFT, RIGHT, data=bytes(3000))
         for part in pieces(whole, 1500):
@@ -98,9 +108,10 @@ class TestDivert:
         assert world.eth1.sent == fragment(forwarded(whole), 1500, style=LINUX)
         assert world.dropped == {}
 
+    @EVERY
     @pytest.mark.statement("linux.md D8")
-    def test_d8_but_not_what_must_not_be_cut(self) -> None:
-        world = World(always_defragment=True)
+    def test_d8_but_not_what_must_not_be_cut(self, profile: str) -> None:
+        world = World(profile, always_defragment=True)
         with pytest.raises(OSError) as caught:
             world.divert().sendto(udp(LEFT, RIGHT, data=bytes(3000), fragment=0x4000), ANYWHERE)
         assert caught.value.errno == errno.EMSGSIZE
@@ -114,10 +125,11 @@ class TestDivert:
         assert caught.value.errno == errno.EMSGSIZE
         assert world.dropped == {Reason.NEEDS_FRAGMENTING: 1}
 
+    @EVERY
     @pytest.mark.statement("linux.md D11")
     @pytest.mark.parametrize("chain", ["input", "forward", "output"])
-    def test_d11_back_where_it_came_from(self, chain: str) -> None:
-        world = World("linux-2.2", f"-A {chain} -p udp -j DIVERT 1234")
+    def test_d11_back_where_it_came_from(self, profile: str, chain: str) -> None:
+        world = World(profile, f"-A {chain} -p udp -j DIVERT 1234")
         sock = world.divert()
         with world.router.trace() as trace:
             world.eth0.receive(GOOD)
@@ -129,43 +141,48 @@ class TestDivert:
         assert world.eth1.sent == [forwarded(GOOD)]
         assert world.dropped == {}
 
+    @EVERY
     @pytest.mark.statement("linux.md D11")
-    def test_d11_delivery_here(self) -> None:
-        world = World("linux-2.2", "-A input -j DIVERT 1234")
+    def test_d11_delivery_here(self, profile: str) -> None:
+        world = World(profile, "-A input -j DIVERT 1234")
         sock = world.divert()
         world.eth0.receive(asked := ping(LEFT, ROUTER))
         sock.sendto(*sock.recvfrom(65535))
         assert world.router.delivered == [asked]
         assert len(world.eth0.sent) == 1
 
+    @EVERY
     @pytest.mark.statement("linux.md D12")
     @pytest.mark.parametrize("nowhere", [ANYWHERE, ("0.0.0.0", 1234), ("", 77), None, b"\2\0\0\0" + bytes(12)])
-    def test_d12_zero_is_outbound(self, nowhere: Any) -> None:
-        world = World()
+    def test_d12_zero_is_outbound(self, profile: str, nowhere: Any) -> None:
+        world = World(profile)
         with world.router.trace() as trace:
             assert world.divert().sendto(GOOD, nowhere) == len(GOOD)
         assert hooks(trace) == [("output", "eth1")]
         assert world.eth1.sent == [GOOD]
 
+    @EVERY
     @pytest.mark.statement("linux.md D12")
     @pytest.mark.parametrize("host", ["192.168.1.1", "10.0.0.1"])
-    def test_d12_an_interfaces_address_is_inbound(self, host: str) -> None:
-        world = World()
+    def test_d12_an_interfaces_address_is_inbound(self, profile: str, host: str) -> None:
+        world = World(profile)
         with world.router.trace() as trace:
             world.divert().sendto(GOOD, (host, 0))
         assert [hook for hook, _ in hooks(trace)] == ["input", "forward", "output"]
         assert hooks(trace)[0][1] == {"192.168.1.1": "eth0", "10.0.0.1": "eth1"}[host]
         assert world.eth1.sent == [forwarded(GOOD)]
 
+    @EVERY
     @pytest.mark.statement("linux.md D12")
-    def test_d12_sixteen_octets(self) -> None:
-        world = World()
+    def test_d12_sixteen_octets(self, profile: str) -> None:
+        world = World(profile)
         world.divert().sendto(GOOD, b"\2\0\x04\xd2" + bytes([192, 168, 1, 1]) + bytes(8))
         assert world.eth1.sent == [forwarded(GOOD)]
 
+    @EVERY
     @pytest.mark.statement("linux.md D13")
-    def test_d13_a_forwarded_packet_goes_in_by_the_incoming_interface(self) -> None:
-        world = World("linux-2.2", "-A forward -j DIVERT 1234")
+    def test_d13_a_forwarded_packet_goes_in_by_the_incoming_interface(self, profile: str) -> None:
+        world = World(profile, "-A forward -j DIVERT 1234")
         sock = world.divert()
         world.eth0.receive(GOOD)
         octets, came_from = sock.recvfrom(65535)
@@ -173,9 +190,10 @@ class TestDivert:
         sock.sendto(octets, came_from)
         assert world.eth1.sent == [forwarded(GOOD)]  # the TTL is lowered once
 
+    @EVERY
     @pytest.mark.statement("linux.md D14")
-    def test_d14_without_interception_but_bound(self) -> None:
-        world = World()
+    def test_d14_without_interception_but_bound(self, profile: str) -> None:
+        world = World(profile)
         sock = world.router.socket(socket.AF_INET, socket.SOCK_RAW, IPPROTO_DIVERT)
         with pytest.raises(OSError) as caught:
             sock.sendto(GOOD, ANYWHERE)
@@ -184,10 +202,12 @@ class TestDivert:
         sock.bind(("0.0.0.0", 5))
         assert sock.sendto(GOOD, ANYWHERE) == len(GOOD)
 
+    @EVERY
     @pytest.mark.statement("linux.md D15")
     @pytest.mark.parametrize("where", [ANYWHERE, (ROUTER, 0)])
-    def test_d15_header_rules(self, where: tuple[str, int]) -> None:
-        world = World()
+    @pytest.mark.statement("howto.md 20", "howto.md 21", "howto.md 22")
+    def test_d15_header_rules(self, profile: str, where: tuple[str, int]) -> None:
+        world = World(profile)
         written = bytearray(udp(LEFT, RIGHT, data=b"abc", identification=0))
         written[2:4] = b"\0\0"  # total length
         written[10:12] = b"\xab\xcd"  # checksum
@@ -198,16 +218,18 @@ class TestDivert:
         world.divert(1).sendto(written, where)
         assert ipv4.parse(world.eth1.sent[1]).identification == 1
 
+    @EVERY
     @pytest.mark.statement("linux.md D15")
-    def test_d15_the_rest_is_the_callers(self) -> None:
-        world = World()
+    def test_d15_the_rest_is_the_callers(self, profile: str) -> None:
+        world = World(profile)
         written = udp(LEFT, RIGHT, tos=0xFF, ttl=1, identification=9, fragment=0x8000 | 0x2000)
         world.divert().sendto(written, ANYWHERE)
         assert world.eth1.sent == [written]
 
+    @EVERY
     @pytest.mark.statement("linux.md D16")
-    def test_d16_not_intercepted_again(self) -> None:
-        world = World("linux-2.2", "-A output -p udp -j DIVERT 1234", "-A output -p udp -j DIVERT 4321")
+    def test_d16_not_intercepted_again(self, profile: str) -> None:
+        world = World(profile, "-A output -p udp -j DIVERT 1234", "-A output -p udp -j DIVERT 4321")
         first, second = world.divert(1234), world.divert(4321)
         world.eth0.receive(GOOD)
         first.sendto(*first.recvfrom(65535))
@@ -215,17 +237,19 @@ class TestDivert:
         assert not first.readable
         assert world.eth1.sent == [forwarded(GOOD)]
 
+    @EVERY
     @pytest.mark.statement("linux.md D16")
-    def test_d16_nor_what_nobody_intercepted(self) -> None:
-        world = World("linux-2.2", *self.RULES)
+    def test_d16_nor_what_nobody_intercepted(self, profile: str) -> None:
+        world = World(profile, *self.RULES)
         sock = world.divert()
         sock.sendto(GOOD, (ROUTER, 0))
         assert not sock.readable
         assert world.eth1.sent == [forwarded(GOOD)]
 
+    @EVERY
     @pytest.mark.statement("linux.md T6")
-    def test_t6_other_rules_are_looked_at_again(self) -> None:
-        world = World("linux-2.2", "-A forward -p udp -j DIVERT 1234", "-A forward -p udp -j DENY")
+    def test_t6_other_rules_are_looked_at_again(self, profile: str) -> None:
+        world = World(profile, "-A forward -p udp -j DIVERT 1234", "-A forward -p udp -j DENY")
         sock = world.divert()
         world.eth0.receive(GOOD)
         sock.sendto(*sock.recvfrom(65535))
@@ -233,16 +257,18 @@ class TestDivert:
         counts = [entry.packets for entry in world.router.tables.chains["forward"].entries]
         assert counts == [1, 1]  # the DIVERT rule did not count it again
 
+    @EVERY
     @pytest.mark.statement("linux.md D17")
-    def test_d17_one_mark_for_all_chains(self) -> None:
+    def test_d17_one_mark_for_all_chains(self, profile: str) -> None:
         """Intercepted on forward and wanted on output as well: the output rule never sees it."""
-        world = World("linux-2.2", "-A forward -p udp -j DIVERT 1234", "-A output -p udp -j DIVERT 4321")
+        world = World(profile, "-A forward -p udp -j DIVERT 1234", "-A output -p udp -j DIVERT 4321")
         first, second = world.divert(1234), world.divert(4321)
         world.eth0.receive(GOOD)
         first.sendto(*first.recvfrom(65535))
         assert not second.readable
         assert world.eth1.sent == [forwarded(GOOD)]
 
+    @EVERY
     @pytest.mark.statement("linux.md D18")
     @pytest.mark.parametrize(
         ("written", "where", "number"),
@@ -258,50 +284,56 @@ class TestDivert:
             (GOOD, b"\2\0\0\0", errno.EINVAL),
         ],
     )
-    def test_d18_errors(self, written: bytes, where: Any, number: int) -> None:
-        world = World()
+    def test_d18_errors(self, profile: str, written: bytes, where: Any, number: int) -> None:
+        world = World(profile)
         world.router.delete_route("0.0.0.0/0")
         with pytest.raises(OSError) as caught:
             world.divert().sendto(written, where)
         assert caught.value.errno == number
         assert world.router.ledger.balanced
 
+    @EVERY
     @pytest.mark.statement("linux.md D18")
-    def test_d18_denied_outbound(self) -> None:
-        world = World("linux-2.2", "-P output DENY")
+    def test_d18_denied_outbound(self, profile: str) -> None:
+        world = World(profile, "-P output DENY")
         with pytest.raises(PermissionError):
             world.divert().sendto(GOOD, ANYWHERE)
         assert world.divert(1).sendto(GOOD, (ROUTER, 0)) == len(GOOD)  # what happens later is not told
 
+    @EVERY
     @pytest.mark.statement("linux.md D18")
-    def test_d18_large_writes(self) -> None:
-        world = World()
+    def test_d18_large_writes(self, profile: str) -> None:
+        world = World(profile)
         large = udp(LEFT, RIGHT, data=bytes(65000))
         assert world.divert().sendto(large, (ROUTER, 0)) == len(large)
         assert b"".join(ipv4.payload(each) for each in world.eth1.sent) == ipv4.payload(large)
 
+    @EVERY
     @pytest.mark.statement("linux.md T3")
-    def test_t3_an_own_datagram_cannot_come_in(self) -> None:
-        world = World()
+    def test_t3_an_own_datagram_cannot_come_in(self, profile: str) -> None:
+        world = World(profile)
         world.divert().sendto(udp(ROUTER, RIGHT), (ROUTER, 0))
         assert world.dropped == {Reason.MARTIAN_SOURCE: 1}
 
+    @EVERY
     @pytest.mark.statement("linux.md T2")
-    def test_t2_foreign_sources_go_out(self) -> None:
-        world = World()
+    def test_t2_foreign_sources_go_out(self, profile: str) -> None:
+        world = World(profile)
         world.divert().sendto(spoofed := udp("1.2.3.4", RIGHT), ANYWHERE)
         assert world.eth1.sent == [spoofed]
 
-    def test_outbound_to_this_host(self) -> None:
-        world = World()
+    @EVERY
+    def test_outbound_to_this_host(self, profile: str) -> None:
+        world = World(profile)
         with world.router.trace() as trace:
             world.divert().sendto(asked := udp(LEFT, ROUTER), ANYWHERE)
         assert hooks(trace)[:2] == [("output", "lo"), ("input", "lo")]
         assert world.router.delivered == [asked]
 
+    @EVERY
     @pytest.mark.parametrize("order", ["clear", "host"])
-    def test_the_tag_in_either_order(self, order: str) -> None:
-        world = World("linux-2.2", "-A forward -j DIVERT 1234", tag_byte_order=order)
+    def test_the_tag_in_either_order(self, profile: str, order: str) -> None:
+        world = World(profile, "-A forward -j DIVERT 1234", tag_byte_order=order)
         sock = world.divert()
         world.eth0.receive(GOOD)
         octets, came_from = sock.recvfrom(65535)
@@ -311,9 +343,10 @@ class TestDivert:
         sock.sendto(octets, came_from)
         assert world.eth1.sent == [forwarded(GOOD)]
 
-    def test_a_plain_pair_loses_the_chain(self) -> None:
+    @EVERY
+    def test_a_plain_pair_loses_the_chain(self, profile: str) -> None:
         """Only the address object (or its sixteen octets) says which chain; a pair means the input chain."""
-        world = World("linux-2.2", "-A forward -j DIVERT 1234")
+        world = World(profile, "-A forward -j DIVERT 1234")
         sock = world.divert()
         world.eth0.receive(GOOD)
         octets, came_from = sock.recvfrom(65535)
@@ -321,8 +354,9 @@ class TestDivert:
             sock.sendto(octets, tuple(came_from))
         assert [hook for hook, _ in hooks(trace)] == ["input", "forward", "output"]
 
-    def test_rules_change_while_the_program_has_it(self) -> None:
-        world = World("linux-2.2", "-A forward -p udp -j DIVERT 1234")
+    @EVERY
+    def test_rules_change_while_the_program_has_it(self, profile: str) -> None:
+        world = World(profile, "-A forward -p udp -j DIVERT 1234")
         sock = world.divert()
         world.eth0.receive(GOOD)
         world.router.ipchains("-F forward")
@@ -330,33 +364,37 @@ class TestDivert:
         sock.sendto(*sock.recvfrom(65535))
         assert world.dropped == {Reason.DENIED: 1}
 
-    def test_the_route_goes_while_the_program_has_it(self) -> None:
-        world = World("linux-2.2", "-A forward -p udp -j DIVERT 1234")
+    @EVERY
+    def test_the_route_goes_while_the_program_has_it(self, profile: str) -> None:
+        world = World(profile, "-A forward -p udp -j DIVERT 1234")
         sock = world.divert()
         world.eth0.receive(GOOD)
         world.eth1.up = False
         sock.sendto(*sock.recvfrom(65535))
         assert world.dropped == {Reason.NO_ROUTE: 1}
 
-    def test_a_changed_destination_is_routed_anew(self) -> None:
-        world = World("linux-2.2", "-A forward -p udp -j DIVERT 1234")
+    @EVERY
+    def test_a_changed_destination_is_routed_anew(self, profile: str) -> None:
+        world = World(profile, "-A forward -p udp -j DIVERT 1234")
         sock = world.divert()
         world.eth0.receive(GOOD)
         _, came_from = sock.recvfrom(65535)
         sock.sendto(asked := udp(LEFT, ROUTER), came_from)
         assert world.router.delivered == [asked]
 
-    def test_a_full_socket_loses_the_packet_but_tells_the_sender_nothing(self) -> None:
-        world = World("linux-2.2", "-A output -j DIVERT 1234")
+    @EVERY
+    def test_a_full_socket_loses_the_packet_but_tells_the_sender_nothing(self, profile: str) -> None:
+        world = World(profile, "-A output -j DIVERT 1234")
         sock = world.divert()
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 100)
         assert world.router.send(udp("10.0.0.1", RIGHT, data=bytes(200))) == 0
         assert world.dropped == {Reason.SOCKET_FULL: 1}
 
+    @EVERY
     @pytest.mark.statement("linux.md D19")
-    def test_d19_multicast_goes_out_where_the_program_says(self) -> None:
+    def test_d19_multicast_goes_out_where_the_program_says(self, profile: str) -> None:
         """Without IP_MULTICAST_IF a foreign source goes by the routes; with it, by that address's interface."""
-        world = World()
+        world = World(profile)
         sock = world.divert()
         datagram = udp("203.0.113.5", "224.1.2.3")
         sock.sendto(datagram, ANYWHERE)
@@ -370,6 +408,7 @@ class TestDivert:
         sock.sendto(datagram, ANYWHERE)
         assert len(world.eth1.sent) == 3
 
+    @EVERY
     @pytest.mark.statement("linux.md T4")
     @pytest.mark.parametrize(
         ("value", "number"),
@@ -379,8 +418,8 @@ class TestDivert:
             (bytes(4) + socket.inet_aton("203.0.113.5") + bytes(4), errno.EADDRNOTAVAIL),
         ],
     )
-    def test_t4_the_address_must_be_this_hosts(self, value: bytes, number: int) -> None:
-        world = World()
+    def test_t4_the_address_must_be_this_hosts(self, profile: str, value: bytes, number: int) -> None:
+        world = World(profile)
         with pytest.raises(OSError) as caught:
             world.divert().setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, value)
         assert caught.value.errno == number

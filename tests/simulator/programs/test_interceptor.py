@@ -13,6 +13,8 @@ import pytest
 
 from simulator.programs.interceptor import Interceptor, bind_socket, create_socket, main
 
+pytestmark = pytest.mark.profiles("linux-2.2")
+
 DATAGRAM = bytes.fromhex("4500001c 00010000 40010000 c0a80102 0a000002 0800f7fe 00000001".replace(" ", ""))
 """An echo request of 28 octets from 192.168.1.2 to 10.0.0.2."""
 LONG = bytes([0x45]) + bytes(range(1, 60))
@@ -61,6 +63,7 @@ def lines(divert: Listed, count: int = 1, **options: bool) -> list[str]:
     return output.getvalue().splitlines()
 
 
+@pytest.mark.statement("howto.md 13", "howto.md 15", "howto.md 17")
 def test_every_line_of_one_packet() -> None:
     address = ("192.168.1.1", 1234)
     divert = Listed((LONG, address))
@@ -80,17 +83,20 @@ def test_every_line_of_one_packet() -> None:
     assert divert.sent[0][1] is address
 
 
+@pytest.mark.statement("howto.md 25")
 def test_a_short_packet_shows_what_the_buffer_still_holds() -> None:
     divert = Listed((LONG, ("0.0.0.0", 1)), (DATAGRAM, ("0.0.0.0", 1)))
     dump = "".join(lines(divert, 2)[11:14]).split()
     assert bytes.fromhex("".join(dump)) == DATAGRAM + LONG[28:40]
 
 
+@pytest.mark.statement("howto.md 25")
 def test_a_first_short_packet_shows_zeros_behind_it() -> None:
     dump = "".join(lines(Listed((DATAGRAM, ("0.0.0.0", 1))))[1:4]).split()
     assert bytes.fromhex("".join(dump)) == DATAGRAM + bytes(12)
 
 
+@pytest.mark.statement("howto.md 15")
 def test_without_reinjection_nothing_is_sent() -> None:
     divert = Listed((DATAGRAM, ("0.0.0.0", 1)))
     assert lines(divert, reinject=False)[-1] == "P: Protocol number: 1"
@@ -105,11 +111,13 @@ def test_without_reinjection_nothing_is_sent() -> None:
         (errno.EPERM, []),
     ],
 )
+@pytest.mark.statement("howto.md 15", "howto.md 17")
 def test_a_failing_reinjection(number: int, told: list[str]) -> None:
     divert = Listed((DATAGRAM, ("0.0.0.0", 1)), fails={"sendto": number})
     assert lines(divert)[-2 - len(told) :] == ["P: -1 bytes reinjected.", f"P: Oops: errno = {number}", *told]
 
 
+@pytest.mark.statement("howto.md 26")
 def test_errno_of_an_earlier_failure_is_told_again() -> None:
     divert = Listed((DATAGRAM, ("0.0.0.0", 1)), (DATAGRAM, ("0.0.0.0", 1)), fails={"sendto": errno.ENETUNREACH})
     output = io.StringIO()
@@ -138,6 +146,7 @@ MULTICAST = DATAGRAM[:16] + bytes([224, 0, 0, 9]) + DATAGRAM[20:]
     ],
     ids=["outgoing", "refused", "incoming"],
 )
+@pytest.mark.statement("howto.md 14", "howto.md 17")
 def test_multicast(address: str, fails: dict[str, int], expected: list[str], set_to: list[bytes]) -> None:
     divert = Listed((MULTICAST, (address, 1)), fails=fails)
     assert lines(divert, multicast=True, reinject=False)[8:] == expected
@@ -148,6 +157,7 @@ def test_unicast_is_no_multicast() -> None:
     assert not any("ulticast" in line for line in lines(Listed((DATAGRAM, ("0.0.0.0", 1))), multicast=True))
 
 
+@pytest.mark.statement("howto.md 10", "howto.md 17")
 def test_progress_goes_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
     divert = create_socket(lambda *_: Listed(), program="P")
     bind_socket(divert, 1234, program="P")
@@ -163,6 +173,7 @@ def test_nothing_to_read_is_left_to_the_caller() -> None:
         Interceptor(output=io.StringIO())(Listed())
 
 
+@pytest.mark.statement("howto.md 9")
 def test_the_program_on_a_machine_without_divert_sockets(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

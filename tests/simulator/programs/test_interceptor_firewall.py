@@ -16,6 +16,8 @@ from simulator.programs import interceptor
 from simulator.programs.interceptor import Interceptor, bind_socket, create_socket, main, remove_rule, set_rule
 from simulator.wire import icmp, ipv4
 
+pytestmark = pytest.mark.profiles("linux-2.2")
+
 PORT = 1234
 RULE = "DIVERT     icmp ------  0.0.0.0/0            0.0.0.0/0             * ->   * => 1234"
 
@@ -39,6 +41,7 @@ def ping(tos: int) -> bytes:
     return header.emit(icmp.echo_request(1, 1))
 
 
+@pytest.mark.statement("howto.md 7", "howto.md 12")
 def test_the_rule_comes_and_goes(router: Router) -> None:
     router.ipchains("-A output -p icmp -j ACCEPT")
     firewall = set_rule(router.socket, PORT)
@@ -48,6 +51,7 @@ def test_the_rule_comes_and_goes(router: Router) -> None:
     assert firewall.closed
 
 
+@pytest.mark.statement("howto.md 12", "howto.md 27")
 def test_the_rule_that_is_written() -> None:
     """Octet by octet."""
     written: list[bytes] = []
@@ -70,6 +74,7 @@ def test_the_rule_that_is_written() -> None:
     assert written == [bytes.fromhex(rule) + labels]
 
 
+@pytest.mark.statement("howto.md 24")
 def test_every_packet_of_the_rule_loses_its_tos(router: Router) -> None:
     divert = create_socket(router.socket, errors=io.StringIO())
     bind_socket(divert, PORT, errors=io.StringIO())
@@ -130,17 +135,20 @@ def program(router: Router, monkeypatch: pytest.MonkeyPatch) -> type[Interrupted
     return Interrupted
 
 
+@pytest.mark.statement("howto.md 6", "howto.md 7")
 def test_the_program_has_its_rule_while_it_runs(program: type[Interrupted]) -> None:
     assert main([str(PORT), "--firewall"]) == 0
     assert program.seen == [RULE]
     assert listed(program.router) == []
 
 
+@pytest.mark.statement("howto.md 6")
 def test_without_the_option_there_is_no_rule(program: type[Interrupted]) -> None:
     assert main([str(PORT)]) == 0
     assert program.seen == []
 
 
+@pytest.mark.statement("howto.md 7")
 def test_the_program_fails_if_its_rule_is_gone(
     program: type[Interrupted], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

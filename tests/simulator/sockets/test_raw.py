@@ -16,6 +16,8 @@ from rules.ipchains.sockopt import SocketOption, pack_change, pack_delete_number
 from simulator import Reason, Router
 from simulator.wire import ipv4, udp
 
+pytestmark = pytest.mark.profiles("linux-2.2")
+
 IPPROTO_IP = socket.IPPROTO_IP
 HERE, NEAR, FAR = "10.0.0.1", "10.0.0.9", "192.168.1.7"
 
@@ -73,6 +75,7 @@ def test_protocols_there_are_not(router: Router, proto: int) -> None:
     assert refusal(router.socket, socket.AF_INET, socket.SOCK_RAW, proto) == "EPROTONOSUPPORT"
 
 
+@pytest.mark.statement("linux.md D23")
 def test_without_privilege_there_is_none_and_no_change_of_the_firewall(router: Router) -> None:
     sock = raw(router)
     router.node.privileged = False
@@ -83,6 +86,7 @@ def test_without_privilege_there_is_none_and_no_change_of_the_firewall(router: R
 # -- receiving -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.statement("linux.md O1")
 def test_copies_of_what_is_delivered_header_included(router: Router) -> None:
     first, second, other = raw(router, 99), raw(router, 99), raw(router, 98)
     octets = datagram(NEAR, HERE, ttl=3)
@@ -94,6 +98,7 @@ def test_copies_of_what_is_delivered_header_included(router: Router) -> None:
     assert router.ledger.balanced
 
 
+@pytest.mark.statement("linux.md O1")
 def test_the_protocol_itself_gets_its_own(router: Router) -> None:
     service, sniffer = router.socket(socket.AF_INET, socket.SOCK_DGRAM), raw(router, socket.IPPROTO_UDP)
     service.bind(("0.0.0.0", 53))
@@ -103,6 +108,7 @@ def test_the_protocol_itself_gets_its_own(router: Router) -> None:
     assert sniffer.recv(99) == octets
 
 
+@pytest.mark.statement("linux.md O1", "linux.md O10")
 def test_not_what_is_forwarded_sent_or_refused(router: Router) -> None:
     sock = raw(router, 99)
     router.ipchains("-A input -s 10.0.0.8 -j DENY")
@@ -113,6 +119,7 @@ def test_not_what_is_forwarded_sent_or_refused(router: Router) -> None:
     assert refusal(sock.recv, 1) == "EAGAIN"
 
 
+@pytest.mark.statement("linux.md O1", "linux.md H4")
 def test_whole_datagrams_only(router: Router) -> None:
     sock = raw(router, 99)
     for start, more in ((8, 0), (0, ipv4.MORE_FRAGMENTS)):
@@ -122,6 +129,7 @@ def test_whole_datagrams_only(router: Router) -> None:
     assert len(sock.recv(99)) == 36
 
 
+@pytest.mark.statement("linux.md O1", "linux.md H4")
 def test_not_what_was_demasqueraded(router: Router) -> None:
     sock = raw(router, socket.IPPROTO_UDP)
     router.ipchains("-A forward -j MASQ")
@@ -143,6 +151,7 @@ def test_not_what_was_demasqueraded(router: Router) -> None:
         (HERE, NEAR, NEAR, True),
     ],
 )
+@pytest.mark.statement("linux.md O1")
 def test_who_hears(router: Router, bound: str | None, connected: str | None, source: str, heard: bool) -> None:
     sock = raw(router, 99)
     if bound:
@@ -178,6 +187,7 @@ def test_a_full_buffer_loses_the_copy_silently(router: Router) -> None:
     ("host", "refused"),
     [(HERE, None), ("0.0.0.0", None), ("224.0.0.5", None), ("10.0.0.255", None), (NEAR, "EADDRNOTAVAIL")],
 )
+@pytest.mark.statement("linux.md O9")
 def test_binding(router: Router, host: str, refused: str | None) -> None:
     first, second = raw(router), raw(router)
     if refused:
@@ -191,6 +201,7 @@ def test_binding(router: Router, host: str, refused: str | None) -> None:
 # -- sending with a header of one's own --------------------------------------------------------------------------------
 
 
+@pytest.mark.statement("linux.md O3", "linux.md O4")
 def test_what_is_filled_in(router: Router) -> None:
     bare = bytearray(datagram("0.0.0.0", NEAR, ttl=9, fragment=0x8000))
     bare[2:4] = b"\xff\xff"
@@ -204,12 +215,14 @@ def test_what_is_filled_in(router: Router) -> None:
     assert router.ledger.balanced
 
 
+@pytest.mark.statement("linux.md O3")
 def test_any_source_and_identification_goes(router: Router) -> None:
     octets = datagram("1.2.3.4", NEAR, identification=77)
     raw(router).sendto(octets, (NEAR, 0))
     assert sent(router) == [octets]
 
 
+@pytest.mark.statement("linux.md O5")
 def test_the_address_routes_not_the_header(router: Router) -> None:
     octets = datagram("1.2.3.4", FAR, identification=77)
     raw(router).sendto(octets, (NEAR, 0))
@@ -217,6 +230,7 @@ def test_the_address_routes_not_the_header(router: Router) -> None:
     assert sent(router, "eth0") == []
 
 
+@pytest.mark.statement("linux.md O8")
 def test_to_this_host_it_comes_round_by_loopback(router: Router) -> None:
     sender, reader = raw(router), raw(router, 99)
     octets = datagram(HERE, HERE, identification=7)
@@ -225,6 +239,7 @@ def test_to_this_host_it_comes_round_by_loopback(router: Router) -> None:
     assert [reader.recv(99), reader.recv(99)] == [octets, octets]
 
 
+@pytest.mark.statement("linux.md O3")
 def test_a_header_that_is_none_does_not_survive_loopback(router: Router) -> None:
     sock = raw(router)
     sock.sendto(b"\x65" + datagram(HERE, HERE)[1:], (HERE, 0))
@@ -243,12 +258,14 @@ def test_what_has_no_header_passes_the_output_chain_by(router: Router) -> None:
 
 
 @pytest.mark.parametrize("target", ["DENY", "REJECT", "DIVERT 7"])
+@pytest.mark.statement("linux.md O7", "linux.md H9")
 def test_refused_by_the_output_chain(router: Router, target: str) -> None:
     router.ipchains(f"-A output -j {target}")
     assert refusal(raw(router).sendto, datagram(HERE, NEAR), (NEAR, 0)) == "EPERM"
     assert router.ledger.balanced
 
 
+@pytest.mark.statement("linux.md O6")
 def test_never_cut(router: Router) -> None:
     sock = raw(router)
     assert sock.sendto(datagram(HERE, NEAR, payload=bytes(580)), (NEAR, 0)) == 600
@@ -271,6 +288,7 @@ def test_never_cut(router: Router) -> None:
         ((("172.16.0.1", 0),), "ENETUNREACH"),
     ],
 )
+@pytest.mark.statement("linux.md O7")
 def test_errors(router: Router, arguments: Any, error: str) -> None:
     assert refusal(raw(router).sendto, datagram(HERE, NEAR), *arguments) == error
     assert router.ledger.originated == 0
@@ -283,6 +301,7 @@ def test_an_address_in_octets(router: Router, family: str) -> None:
     assert len(sent(router)) == 1
 
 
+@pytest.mark.statement("linux.md O7")
 def test_broadcast_with_permission(router: Router) -> None:
     sock = raw(router)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
@@ -320,6 +339,7 @@ def test_data_is_cut_where_it_is_too_large(router: Router) -> None:
     assert router.ledger.balanced
 
 
+@pytest.mark.statement("linux.md O2")
 def test_the_option_is_on_for_one_protocol_and_may_be_set_for_others(router: Router) -> None:
     own, other = raw(router), raw(router, 99)
     assert own.getsockopt(IPPROTO_IP, socket.IP_HDRINCL) == 1
@@ -354,6 +374,7 @@ def rules(router: Router, chain: str = "input") -> list[Rule]:
     return [entry.rule for entry in router.tables.chains[chain].entries]
 
 
+@pytest.mark.statement("linux.md D4")
 def test_rules_come_and_go(router: Router) -> None:
     sock = raw(router)
     deny = Rule(target="DENY")
@@ -372,6 +393,7 @@ def test_rules_come_and_go(router: Router) -> None:
     assert router.ledger.dropped[Reason.DENIED] == 1
 
 
+@pytest.mark.statement("linux.md D4")
 def test_the_rule_works_and_is_listed(router: Router) -> None:
     raw(router).setsockopt(IPPROTO_IP, SocketOption.APPEND, pack_change("input", RULE))
     divert = router.socket(socket.AF_INET, socket.SOCK_RAW, 254)
