@@ -106,14 +106,16 @@ def test_n1_a_full_queue_is_told_once_and_the_packet_goes_on() -> None:
 def test_n1_after_an_overrun_nothing_comes_until_the_queue_is_empty() -> None:
     here = World("linux-2.2", "-A input -o")
     sock = reader(here.router)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 100)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 200)  # two messages of 112 octets counted
     for _ in range(3):
         here.eth0.receive(GOOD)
     assert refusal(sock.recv, 65535) == "ENOBUFS"
     sock.recv(65535)
-    here.eth0.receive(GOOD)
+    here.eth0.receive(GOOD)  # there would be room
     sock.recv(65535)
     assert refusal(sock.recv, 65535) == "EAGAIN"
+    here.eth0.receive(GOOD)
+    assert sock.readable
 
 
 @LINUX
