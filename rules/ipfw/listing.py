@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rules.addresses import ALL_ONES, dotted, prefix_length
-from rules.ipfw.first.questions import MaskedPort
+from rules.ipfw.grammar import CHANCE_UNIT
 from rules.ipfw.names import (
     DSCP_NAMES,
     FRAGMENT_BITS,
@@ -31,14 +31,11 @@ from rules.ipfw.nat.instances import GLOBAL
 from rules.ipfw.questions import (
     TABLEARG,
     AddressIn,
-    AddressInNumberedTable,
     AddressInSet,
     AddressInTable,
     AddressIsLocal,
     AddressIsLocal6,
-    AddressOfInterface,
     Antispoof,
-    AnyFragment,
     Comment,
     Diverted,
     Dscp,
@@ -48,7 +45,6 @@ from rules.ipfw.questions import (
     Fib,
     FragmentBits,
     Incoming,
-    InterfaceAddress,
     IpOptions,
     IpVersion,
     Never,
@@ -64,12 +60,11 @@ from rules.ipfw.questions import (
     TransmittedBy,
     VerifyReversePath,
 )
-from rules.ipfw.rule import CHANCE_UNIT, Action, Effect, Element, Limit, Rule
+from rules.ipfw.rule import Action, Effect, Element, Limit, Rule
 from rules.ipfw.switches import Switches
 from rules.predicates import (
     Destination,
     DestinationPort,
-    IcmpCode,
     IcmpType,
     LaterFragment,
     Predicate,
@@ -85,11 +80,11 @@ __all__ = [
     "Style",
     "action_words",
     "address_words",
+    "body",
     "end_of",
     "limit_words",
     "option_words",
     "protocol_word",
-    "second_body",
 ]
 
 
@@ -128,8 +123,8 @@ def _block(address: int, mask: int, style: Style) -> str:
     return dotted(address) if length == 32 else f"{dotted(address)}/{length}"
 
 
-def _set_members(question: AddressInSet, *, runs: bool) -> str:
-    """Runs of three and more as a range, shorter ones number by number (L-6); without ``runs``, all of them so."""
+def _set_members(question: AddressInSet) -> str:
+    """Runs of three and more as a range, shorter ones number by number (L-6)."""
     parts: list[str] = []
     low, at = question.base & 0xFF, 0
     while at < question.size:
@@ -139,7 +134,7 @@ def _set_members(question: AddressInSet, *, runs: bool) -> str:
         end = at
         while end + 1 < question.size and question.members >> end + 1 & 1:
             end += 1
-        if end >= at + 2 and runs:
+        if end >= at + 2:
             parts.append(f"{at + low}-{end + low}")
             at = end
         else:
@@ -156,9 +151,7 @@ def address_words(question: Predicate, style: Style) -> str:
         case AddressIn(_, blocks):
             return ",".join(_block(address, mask, style) for address, mask in blocks)
         case AddressInSet(base=base, size=size):
-            return f"{dotted(base)}/{33 - size.bit_length()}{_set_members(question, runs=style.switches.address_lists)}"
-        case AddressOfInterface() | AddressInNumberedTable():
-            return str(question)
+            return f"{dotted(base)}/{33 - size.bit_length()}{_set_members(question)}"
         case AddressInTable(table=table, value=value):
             return f"table({table})" if value is None else f"table({table},{value})"
     return "me6" if isinstance(question, AddressIsLocal6) else "me"
@@ -215,14 +208,12 @@ _OPTION_WORDS: dict[type, Callable[[Any, Style], str]] = {
     LaterFragment: lambda question, style: "frag offset" if style.switches.fragment_lists else "frag",
     FragmentBits: lambda question, style: _flags("frag", question.present, question.absent, FRAGMENT_BITS),
     Diverted: lambda question, style: _DIVERTED_WORDS[question.ways],
-    AnyFragment: lambda question, style: "ipfrag",
-    ReceivedBy: lambda question, style: _interface("recv", question.interfaces, style),
-    TransmittedBy: lambda question, style: _interface("xmit", question.interfaces, style),
-    Via: lambda question, style: _interface("via", question.interfaces, style),
+    ReceivedBy: lambda question, style: f"recv {question.interfaces}",
+    TransmittedBy: lambda question, style: f"xmit {question.interfaces}",
+    Via: lambda question, style: f"via {question.interfaces}",
     IcmpType: lambda question, style: f"icmptypes {question.types}",
-    IcmpCode: lambda question, style: f"icmpcodes {question.codes}",
     NumberIn: lambda question, style: f"{_NUMBER_WORDS[question.field]} {_numbers(question.ranges, style)}",
-    TcpNumber: lambda question, style: f"{_NUMBER_WORDS[question.field]} {_sequence(question.number, style)}",
+    TcpNumber: lambda question, style: f"{_NUMBER_WORDS[question.field]} {_signed(question.number)}",
     Tagged: lambda question, style: f"tagged {_numbers(question.tags, style)}",
     IpVersion: lambda question, style: f"ipver {question.version}",
     Family: lambda question, style: f"ip{question.version}",
@@ -241,7 +232,6 @@ _OPTION_WORDS: dict[type, Callable[[Any, Style], str]] = {
     Antispoof: lambda question, style: "antispoof",
     Fib: lambda question, style: f"fib {question.number}",
     Never: lambda question, style: question.words,
-    MaskedPort: lambda question, style: f"{'src' if question.end is End.SOURCE else 'dst'}-port {question}",
 }
 
 
@@ -250,29 +240,13 @@ def option_words(question: Predicate, style: Style) -> str:
     return _OPTION_WORDS[type(question)](question, style)
 
 
-def _sequence(number: int, style: Style) -> int:
-    """Most tools print sequence numbers as signed 32-bit integers."""
-    return number - 0x100000000 if number & 0x80000000 and style.switches.signed_sequence_numbers else number
-
-
-def _interface(word: str, interfaces: object, style: Style) -> str:
-    twice = style.switches.lists_address_twice and isinstance(interfaces, InterfaceAddress)
-    return f"{word} {interfaces} {word} " if twice else f"{word} {interfaces}"
+def _signed(number: int) -> int:
+    """The tool prints sequence numbers as signed 32-bit integers."""
+    return number - 0x100000000 if number & 0x80000000 else number
 
 
 def _dscp(point: int) -> str:
     return DSCP_NAMES.get(point, str(point))
-
-
-_ADDRESSES = (
-    AddressIn,
-    AddressInNumberedTable,
-    AddressInSet,
-    AddressInTable,
-    AddressIsLocal,
-    AddressIsLocal6,
-    AddressOfInterface,
-)
 
 
 def end_of(question: Predicate) -> End | None:
@@ -281,7 +255,7 @@ def end_of(question: Predicate) -> End | None:
         return End.SOURCE
     if isinstance(question, Destination):
         return End.DESTINATION
-    if isinstance(question, _ADDRESSES):
+    if isinstance(question, AddressIn | AddressInSet | AddressInTable | AddressIsLocal | AddressIsLocal6):
         return question.end
     return None
 
@@ -475,8 +449,8 @@ class _Printer:
         self.line.append(opening + "not " * element.negated + words)
 
 
-def second_body(rule: Rule, style: Style) -> str:
-    """A rule of the second language from its ``prob`` on, without number, counters and set (L-1.4 to L-1.8)."""
+def body(rule: Rule, style: Style) -> str:
+    """A rule from its ``prob`` on, without number, counters and set (L-1.4 to L-1.8)."""
     switches = style.switches
     action = action_words(rule.effect, switches)
     parts = []

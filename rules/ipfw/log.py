@@ -13,7 +13,7 @@ from rules.ipfw.questions import TABLEARG
 from rules.ipfw.rule import Action, Effect
 from rules.ipfw.switches import LimitLog
 
-__all__ = ["cleared_line", "full_line", "limit_line", "log_line", "refusal_line"]
+__all__ = ["cleared_line", "full_line", "limit_line", "log_line"]
 
 _Flow = tuple[int, int, int, int, int]
 _LIMIT_OPCODE = 40
@@ -27,7 +27,6 @@ _WORDS = {
     Action.RESET: "Reset",
     Action.REASS: "Reass",
     Action.NAT: "Nat",
-    Action.DEFRAG: "UNKNOWN",
     Action.CHECK_STATE: "UNKNOWN",
     Action.SETDSCP: "UNKNOWN",
 }
@@ -40,11 +39,9 @@ _WORDS_WITH_ARGUMENT = {
 }
 
 
-def _action(effect: Effect, tablearg: int, *, terse: bool) -> str:
+def _action(effect: Effect, tablearg: int) -> str:
     argument = tablearg if effect.argument == TABLEARG else effect.argument
     if effect.action is Action.UNREACH:
-        if terse:
-            return "Unreach"
         return "Reject" if argument == 1 else f"Unreach {argument}"
     if effect.action is Action.FWD:
         host = dotted(tablearg if effect.address == TABLEARG else effect.address)
@@ -70,32 +67,20 @@ def _flow(fields: Fields) -> str:
     return f"P:{fields.protocol} {source} {destination}"
 
 
-def _fragment(fields: Fields, *, terse: bool = False) -> str:
-    if fields.fragment_offset == 0 and (terse or not fields.more_fragments):
+def _fragment(fields: Fields) -> str:
+    if not fields.more_fragments and fields.fragment_offset == 0:
         return ""
     length = fields.total_length - fields.header_length
-    more = "+" if fields.more_fragments and not terse else ""
+    more = "+" if fields.more_fragments else ""
     return f" (frag {fields.identification}:{length}@{fields.fragment_offset * 8}{more})"
 
 
-def _place(fields: Fields) -> str:
+def log_line(number: int, effect: Effect, tablearg: int, fields: Fields) -> str:
+    """``ipfw: RULE ACTION FLOW in|out via INTERFACE[ FRAGMENT]``."""
     leaving = fields.transmit_interface
     way, interface = ("in", fields.receive_interface) if leaving is None else ("out", leaving)
-    return f"{way} via {interface}" if interface else way
-
-
-def log_line(number: int, effect: Effect, tablearg: int, fields: Fields, *, terse: bool = False) -> str:
-    """``ipfw: RULE ACTION FLOW in|out via INTERFACE[ FRAGMENT]``.
-
-    ``terse``: as ip_fw.c has it, without the code of ``unreach`` and without a word about first fragments.
-    """
-    action = _action(effect, tablearg, terse=terse)
-    return f"ipfw: {number} {action} {_flow(fields)} {_place(fields)}{_fragment(fields, terse=terse)}"
-
-
-def refusal_line(fields: Fields) -> str:
-    """Of a packet that was dropped before any rule decided (F-13, ip_fw.c)."""
-    return f"ipfw: -1 Refuse {_flow(fields)} {_place(fields)}{_fragment(fields)}"
+    via = f" via {interface}" if interface else ""
+    return f"ipfw: {number} {_action(effect, tablearg)} {_flow(fields)} {way}{via}{_fragment(fields)}"
 
 
 def limit_line(style: LimitLog, number: int, flow: _Flow, masked: _Flow, entries: int) -> str:

@@ -12,7 +12,6 @@ from rules.ipfw.bound import (
     Bound,
 )
 from rules.ipfw.headerquestions import (
-    AnyFragment,
     Dscp,
     Established,
     Family,
@@ -38,19 +37,15 @@ from rules.ipfw.originquestions import (
 )
 from rules.ipfw.placequestions import (
     AddressIn,
-    AddressInNumberedTable,
     AddressInSet,
     AddressInTable,
     AddressIsLocal,
     AddressIsLocal6,
-    AddressOfInterface,
-    AnyInterface,
     End,
     Incoming,
     InterfaceAddress,
     InterfacePattern,
     InterfaceTable,
-    InterfaceUnits,
     ReceivedBy,
     TransmittedBy,
 )
@@ -58,15 +53,11 @@ from rules.ipfw.placequestions import (
 __all__ = [
     "TABLEARG",
     "AddressIn",
-    "AddressInNumberedTable",
     "AddressInSet",
     "AddressInTable",
     "AddressIsLocal",
     "AddressIsLocal6",
-    "AddressOfInterface",
     "Antispoof",
-    "AnyFragment",
-    "AnyInterface",
     "Bound",
     "Comment",
     "Diverted",
@@ -80,7 +71,6 @@ __all__ = [
     "InterfaceAddress",
     "InterfacePattern",
     "InterfaceTable",
-    "InterfaceUnits",
     "IpOptions",
     "IpVersion",
     "Never",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rules.ipfw.grammar import CHANCE_UNIT
 from rules.ipfw.listing import Style, action_words, address_words, end_of, limit_words, option_words, protocol_word
 from rules.ipfw.questions import (
     AddressInTable,
@@ -17,11 +18,11 @@ from rules.ipfw.questions import (
     Family,
     Incoming,
 )
-from rules.ipfw.rule import CHANCE_UNIT, DEFAULT_STATE, Action, Element, Rule
+from rules.ipfw.rule import DEFAULT_STATE, Action, Element, Rule
 from rules.ipfw.switches import PROFILES
 from rules.predicates import DestinationPort, Predicate, ProtocolIs, SourcePort
 
-__all__ = ["command_words"]
+__all__ = ["command_words", "question_words"]
 
 _STYLE = Style(PROFILES["freebsd-11"])
 
@@ -146,6 +147,16 @@ def _keyword(question: Predicate) -> str:
     if end is None:
         return option_words(question, _STYLE)
     return f"{'src' if end is End.SOURCE else 'dst'}-ip {_address(question)}"
+
+
+def question_words(question: Predicate) -> str:
+    """What a question asks for, without the keyword of a place: ``10.0.0.0/8``, ``80``, ``tcp``, but ``ipttl 3``."""
+    words = _keyword(question)
+    keyword, blank, rest = words.partition(" ")
+    return rest if blank and keyword in _PLACE_KEYWORDS else words
+
+
+_PLACE_KEYWORDS = frozenset({"proto", "src-port", "dst-port", "src-ip", "dst-ip", "recv", "xmit", "via", "icmptypes"})
 
 
 def _address(question: Predicate) -> str:

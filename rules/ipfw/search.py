@@ -96,8 +96,7 @@ class Search:
         count = self.engine.world.tablearg if state.count == TABLEARG else state.count
         if not self.engine.states.install(entry, self.fields, state.mask, count, state.name):
             self.lines += self.engine.states.complaints
-            if self.engine.switches.limit_reached_counts:
-                self.count(entry)
+            self.count(entry)
             return self.end(Action.DENY, entry)
         return position if state.negated else self._act(step, position)
 
@@ -133,9 +132,7 @@ class Search:
         if log is None or not self.engine.verbose or (log.amount and entry.logged >= log.amount):
             return
         entry.logged += 1
-        engine = self.engine
-        terse = engine.switches.terse_log
-        self.lines.append(log_line(entry.rule.number, step.effect, engine.world.tablearg, self.fields, terse=terse))
+        self.lines.append(log_line(entry.rule.number, step.effect, self.engine.world.tablearg, self.fields))
         if entry.logged == log.amount:
             self.lines.append(f"ipfw: limit {log.amount} reached on entry {entry.rule.number}")
 

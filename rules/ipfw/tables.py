@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from rules.addresses import mask_of
 
-__all__ = ["MOST_TABLES", "NumberedTable", "Table"]
-
-MOST_TABLES = 64
-"""``net.inet.ip.fw.table_max`` of DragonFly: tables have numbers below this one."""
+__all__ = ["Table"]
 
 
 class Table:
@@ -64,37 +61,3 @@ class Table:
 
     def __len__(self) -> int:
         return sum(map(len, self._by_length.values())) + len(self.names)
-
-
-class NumberedTable(Table):
-    """A table of DragonFly: it must be made before it is used, its entries have no values, and remember their use.
-
-    ``now``: seconds, for the time of the last use.
-    """
-
-    __slots__ = ("_now", "made", "uses")
-
-    def __init__(self, now: Callable[[], float]) -> None:
-        super().__init__()
-        self._now = now
-        self.made = False
-        """``table N create`` was said; until then nothing is in it."""
-        self.uses: dict[tuple[int, int], tuple[int, float]] = {}
-        """(network, length) -> how often it matched, and when last; without an entry, never."""
-
-    def lookup(self, address: int) -> int | None:
-        """0 for an address that the table has, None for others; the entry that it is remembers that."""
-        for length in sorted(self._by_length, reverse=True):
-            network = address & mask_of(length)
-            if network in self._by_length[length]:
-                self.uses[network, length] = (self.uses.get((network, length), (0, 0.0))[0] + 1, self._now())
-                return 0
-        return None
-
-    def delete(self, address: int, length: int) -> bool:
-        self.uses.pop((address & mask_of(length), length), None)
-        return super().delete(address, length)
-
-    def flush(self) -> None:
-        super().flush()
-        self.uses.clear()

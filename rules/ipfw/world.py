@@ -12,7 +12,7 @@ from rules.ipfw.tables import Table
 if TYPE_CHECKING:
     from rules.fields import Fields
 
-__all__ = ["BogusFragmentError", "Test", "TransportCutShortError", "World"]
+__all__ = ["Test", "TransportCutShortError", "World"]
 
 Test = Callable[["Fields"], bool]
 """A question made ready: asked about one datagram, it answers."""
@@ -22,40 +22,15 @@ class TransportCutShortError(Exception):
     """The datagram ends before the transport header that a question needs; the search ends with a drop (F-13)."""
 
 
-class BogusFragmentError(TransportCutShortError):
-    """A TCP fragment that begins behind the first eight octets of its segment met a rule that asks about TCP (F-13)."""
-
-
 class World:
     """The host, the lookup tables and the registers that live as long as one search."""
 
-    __slots__ = (
-        "_new_table",
-        "chance",
-        "fib",
-        "highest_icmp_type",
-        "nats",
-        "surroundings",
-        "tablearg",
-        "tables",
-        "transaction_tcp",
-    )
+    __slots__ = ("chance", "fib", "highest_icmp_type", "nats", "surroundings", "tablearg", "tables")
 
-    def __init__(
-        self,
-        surroundings: Surroundings,
-        chance: Callable[[], float],
-        *,
-        highest_icmp_type: int = 40,
-        transaction_tcp: bool = False,
-        new_table: Callable[[], Table] = Table,
-    ) -> None:
+    def __init__(self, surroundings: Surroundings, chance: Callable[[], float], *, highest_icmp_type: int = 40) -> None:
         self.surroundings = surroundings
         self.highest_icmp_type = highest_icmp_type
         """Greater types match no ``icmptypes``."""
-        self.transaction_tcp = transaction_tcp
-        """``tcpoptions cc`` finds the options of T/TCP."""
-        self._new_table = new_table
         self.tables: dict[str, Table] = {}
         """Lookup tables by name; a table comes into being when something first names it."""
         self.nats = Instances()
@@ -69,6 +44,4 @@ class World:
 
     def table(self, name: str) -> Table:
         """The table of this name, made if there is none."""
-        if name not in self.tables:
-            self.tables[name] = self._new_table()
-        return self.tables[name]
+        return self.tables.setdefault(name, Table())

@@ -18,10 +18,12 @@ __all__ = ["main"]
 
 _COMMANDS = {
     "compare": ("compare", "compare"),
+    "check": ("check", "check"),
     "conformance": ("conformance", "conformance"),
     "demo": ("demo", "demo"),
     "doctor": ("doctor", "doctor"),
     "run": ("run", "run"),
+    "explain": ("check", "explain"),
     "ipchains-restore": ("ipchains_scripts", "ipchains_restore"),
     "ipchains-save": ("ipchains_scripts", "ipchains_save"),
     "profiles": ("profiles", "profiles"),

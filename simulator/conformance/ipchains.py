@@ -16,7 +16,7 @@ from simulator.conformance.profiles import profile_of
 from simulator.packet import MINIMUM_HEADER, Packet
 from simulator.wire.checksum import checksum
 
-__all__ = ["replay_commands", "replay_verdicts"]
+__all__ = ["answer", "ask", "replay_commands", "replay_verdicts"]
 
 _INTERFACE_FIELD = 16
 
@@ -26,7 +26,7 @@ def replay_verdicts(case: Mapping[str, Any]) -> dict[str, Any]:
     tables = Tables(_stock(case["profile"]))
     for rule in case["rules"]:
         tables.run(rule)
-    packets = [_packet(tables, packet) for packet in case["packets"]]
+    packets = [answer(tables, packet) for packet in case["packets"]]
     counters = {
         name: {
             "policy": None if chain.policy is None else [chain.packets, chain.octets],
@@ -58,22 +58,28 @@ def _stock(profile: str) -> Switches:
 
 def _step(tables: Tables, step: Mapping[str, Any]) -> dict[str, Any]:
     if "packet" in step:
-        return _packet(tables, step["packet"])
+        return answer(tables, step["packet"])
     result = tables.execute(step["argv"])
-    answer: dict[str, Any] = {"stdout": result.stdout, "stderr": result.stderr, "exit": result.status}
+    printed: dict[str, Any] = {"stdout": result.stdout, "stderr": result.stderr, "exit": result.status}
     if result.stdout.endswith(USAGE):
-        answer |= {"stdout": None, "stdout_omitted": "usage text"}
-    return answer
+        printed |= {"stdout": None, "stdout_omitted": "usage text"}
+    return printed
 
 
-def _packet(tables: Tables, given: Mapping[str, Any]) -> dict[str, Any]:
+def answer(tables: Tables, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What becomes of a packet of the file formats, in their words."""
+    return ask(tables, given)[0]
+
+
+def ask(tables: Tables, given: Mapping[str, Any]) -> tuple[dict[str, Any], Packet, Verdict | None]:
+    """The same, with the packet and the engine's verdict; None where the chain is not consulted."""
     octets = bytes.fromhex(given["octets"])
     packet = Packet(octets)
-    packet.mark = given["mark"]
+    packet.mark = given.get("mark", 0)
     header = _header(octets)
     if given["chain"] == "output" and header in ("short", "bad-ihl"):
         # The output hook does not consult the chain (linux.md F29).
-        return {
+        bypassed: dict[str, Any] = {
             "verdict": "ACCEPT",
             "decided_by": "bypass-short-header",
             "matched": [],
@@ -85,8 +91,9 @@ def _packet(tables: Tables, given: Mapping[str, Any]) -> dict[str, Any]:
             "netlink": [],
             "header": header,
         }
+        return bypassed, packet, None
     verdict = tables.traverse(given["chain"], packet, given["interface"])
-    return {
+    details = {
         "verdict": verdict.action.name,
         "decided_by": verdict.rule,
         "matched": list(verdict.matched),
@@ -98,6 +105,7 @@ def _packet(tables: Tables, given: Mapping[str, Any]) -> dict[str, Any]:
         "netlink": [_copy(packet, copy) for copy in verdict.copies],
         "header": header,
     }
+    return details, packet, verdict
 
 
 def _header(octets: bytes) -> str:

@@ -19,7 +19,7 @@ from simulator.links.memory import MemoryLink
 from simulator.packet import Packet
 from simulator.wire.checksum import checksum
 
-__all__ = ["replay_commands", "replay_verdicts"]
+__all__ = ["Player", "replay_commands", "replay_verdicts"]
 
 _WORDS = {
     Action.ALLOW: "accept",
@@ -30,15 +30,13 @@ _WORDS = {
     Action.UNREACH: "deny",
     Action.RESET: "deny",
     Action.REASS: "deny",
-    Action.DEFRAG: "accept",
 }
-_PUTS_TOGETHER = (Action.REASS, Action.DEFRAG)
 _NAME_LIMIT = 7
 
 
 def replay_verdicts(case: Mapping[str, Any]) -> dict[str, Any]:
     """``packets``, ``counters`` and ``list`` of a case with rules and packets."""
-    player = _Player(case, default="deny" if case.get("default", "deny") == "deny" else "allow")
+    player = Player(case, default="deny" if case.get("default", "deny") == "deny" else "allow")
     for command in case["rules"]:
         player.rules.run(command.split())
     packets = [player.packet(given) for given in case["packets"]]
@@ -51,11 +49,11 @@ def replay_verdicts(case: Mapping[str, Any]) -> dict[str, Any]:
 
 def replay_commands(case: Mapping[str, Any]) -> dict[str, Any]:
     """``steps`` of a transcript: what each command printed and returned, and what became of each packet between."""
-    player = _Player(case, default="deny")
+    player = Player(case, default="deny")
     return {"steps": [player.step(step) for step in case["steps"]]}
 
 
-class _Player:
+class Player:
     """A rule set on the host that a case describes."""
 
     def __init__(self, case: Mapping[str, Any], *, default: str) -> None:
@@ -85,21 +83,34 @@ class _Player:
         return {}
 
     def packet(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """What becomes of a packet of the file formats, in their words."""
+        packet, start_after = self.prepare(given)
+        return self.answer(packet, self.search(packet, start_after))
+
+    def prepare(self, given: Mapping[str, Any]) -> tuple[Packet, int]:
+        """The packet, and the rule number after which its search starts; its time has come."""
         self.rules.now += given.get("advance", 0)
         packet = Packet(bytes.fromhex(given["octets"]))
         if given["hook"] == "in":
             packet.received_on = self.interface(given["interface"])
         else:
-            packet.received_on = self.interface(given["received_on"])
+            packet.received_on = self.interface(given.get("received_on"))
             packet.leaving_by = self.interface(given["interface"])
-        packet.reinjected = given["reinjected"]
+        packet.reinjected = given.get("reinjected")
         packet.link_broadcast = "link" in given
         packet.tags = frozenset(given.get("tags", ()))
-        start_after = given["start_after"] if given["reinjected"] else 0
+        return packet, given.get("start_after", 0) if packet.reinjected else 0
+
+    def search(self, packet: Packet, start_after: int = 0) -> list[Verdict]:
+        """One pass: a verdict for each search that it takes, as after a tee."""
         verdicts = [self.rules.evaluate(packet, start_after)]
         while (resume := verdicts[-1].resume) is not None:
             verdicts.append(self.rules.evaluate(packet, resume=resume))
-        events = [verdict for verdict in verdicts if verdict.action not in _PUTS_TOGETHER or verdict is verdicts[-1]]
+        return verdicts
+
+    def answer(self, packet: Packet, verdicts: list[Verdict]) -> dict[str, Any]:
+        """The pass in the words of the file formats."""
+        events = [verdict for verdict in verdicts if verdict.action is not Action.REASS or verdict is verdicts[-1]]
         answer = _outcome(events)
         answer["counted"] = [number for verdict in verdicts for number in verdict.counted]
         answer["counted_at"] = [position for verdict in verdicts for position in verdict.counted_at]
@@ -146,7 +157,7 @@ def _outcome(verdicts: list[Verdict]) -> dict[str, Any]:
 
 
 def _event(verdict: Verdict) -> dict[str, Any]:
-    event: dict[str, Any] = {"verdict": _WORDS[verdict.action], "decided_by": verdict.rule}
+    event: dict[str, Any] = {"verdict": _WORDS.get(verdict.action, verdict.action.value), "decided_by": verdict.rule}
     if verdict.action in (Action.DIVERT, Action.TEE):
         event["port"] = verdict.port
     if verdict.next_hop is not None:
