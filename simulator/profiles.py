@@ -50,6 +50,9 @@ class Profile:
     first_identification: int = 0
     """The first IP id of the global counter (linux.md O4)."""
 
+    divert_protocol: int = 0
+    """The number of ``divert`` in /etc/protocols, which ``getprotobyname`` gives; 0: no such line (bsd.md S-1)."""
+
     tap_hears_itself: bool = False
     """A packet tap sees what was sent through itself: bpf(4) does; Linux leaves out the sender (dev_queue_xmit_nit of
     net/core/dev.c)."""
@@ -125,6 +128,8 @@ class BsdProfile(Profile):
 
     looks_up_interface: bool = True
     """A write as incoming finds its interface by name or address; DragonFly lost both lookups (bsd.md W-8 to W-10)."""
+
+    divert_protocol: int = 258
 
     version_errno: int = 0
     """A write with an IP version other than 4 (and 6); 0: not looked at (bsd.md W-6, divert-observed.md)."""
@@ -255,6 +260,7 @@ _FREEBSD_13 = dataclasses.replace(
 
 _FREEBSD_4 = BsdProfile(
     name="freebsd-4",
+    divert_protocol=254,
     rules=ipfw.PROFILES["freebsd-4"],
     send_without_address=True,
     reassembles=frozenset({"in"}),

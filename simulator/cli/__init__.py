@@ -22,6 +22,7 @@ _COMMANDS = {
     "conformance": ("conformance", "conformance"),
     "demo": ("demo", "demo"),
     "doctor": ("doctor", "doctor"),
+    "exec": ("execute", "execute"),
     "run": ("run", "run"),
     "explain": ("check", "explain"),
     "ipchains-restore": ("ipchains_scripts", "ipchains_restore"),
