@@ -120,8 +120,8 @@ class Router:
         self._raw_socket = partial(
             RawSocket,
             sockets=path.host.raw,
-            writing=LinuxRawWriting(self.node, path.output_route, path.send_raw),
-            customs=RawCustoms(layout=LINUX_LAYOUT),
+            writing=LinuxRawWriting(self.node, path.output_route_by, path.send_raw),
+            customs=RawCustoms(layout=LINUX_LAYOUT, device=self.node.interfaces.get),
             firewall=self._set_firewall,
         )
 
@@ -173,7 +173,6 @@ class Router:
                 second_address=errno.EISCONN,
                 bound_after_connect=0,
                 tos_bits=0xFF,
-                may_skip_routes=True,
             ),
         )
 

@@ -5,6 +5,8 @@ A received datagram is believed only if its addresses can be true; a sent one go
 
 from __future__ import annotations
 
+from rules.addresses import mask_of
+from simulator.interfaces import Interface
 from simulator.ledger import Reason
 from simulator.node import Node
 from simulator.packet import Packet
@@ -79,21 +81,52 @@ class LinuxRouting:
 
     def for_sent(self, destination: int, source: int) -> Route | None:
         """Datagrams to many go where their source address belongs; all others by the table (ip_route_output)."""
-        if not destination:
-            return Route(0, 32, self._node.loopback, kind=RouteKind.LOCAL)  # O8
-        to_many = RouteKind.MULTICAST if is_multicast(destination) else None
-        if destination == _LIMITED_BROADCAST:
-            to_many = RouteKind.BROADCAST
+        to_many = _to_many(destination)
         if to_many is not None:
             home = self._node.own.get(source)
             if home is not None and home.up:
                 return Route(destination, 32, home, kind=to_many)
-        route = self._node.routes.lookup(destination)
+        return self._sent_by(self._node.routes.lookup(destination), destination)
+
+    def for_sent_by(
+        self, destination: int, source: int, *, device: Interface | None = None, attached: bool = False
+    ) -> Route | None:
+        """What a socket wants that is bound to a device (SO_BINDTODEVICE), or that takes no gateway (SO_DONTROUTE).
+
+        Without a route through its device the destination is taken to be on that link (ip_route_output_slow).
+        """
+        if device is None and not attached:
+            return self.for_sent(destination, source)
+        if device is not None and not device.up:
+            return None
+        to_many = _to_many(destination)
+        if device is not None and to_many is not None:
+            return Route(destination, 32, device, kind=to_many)
+        for route in self._node.routes:  # the longest prefix first
+            leads_there = destination & mask_of(route.length) == route.network and route.interface.up
+            if leads_there and device in (None, route.interface) and not (attached and route.gateway is not None):
+                return self._sent_by(route, destination)
+        if not destination:
+            return self._sent_by(None, destination)
+        return None if device is None else Route(destination, 32, device)
+
+    def _sent_by(self, route: Route | None, destination: int) -> Route | None:
+        """The route that was found, as a sender uses it."""
+        if not destination:
+            return Route(0, 32, self._node.loopback, kind=RouteKind.LOCAL)  # O8
         if route is None or route.kind in (RouteKind.REJECT, RouteKind.BLACKHOLE):
             return None
         if route.kind is RouteKind.LOCAL:
             return Route(destination, 32, self._node.loopback, kind=RouteKind.LOCAL)
+        to_many = _to_many(destination)
         return route if to_many is None else Route(destination, 32, route.interface, kind=to_many)
+
+
+def _to_many(destination: int) -> RouteKind | None:
+    """Whether that is everybody on the link, or a group."""
+    if destination == _LIMITED_BROADCAST:
+        return RouteKind.BROADCAST
+    return RouteKind.MULTICAST if is_multicast(destination) else None
 
 
 def _is_limited_broadcast(source: int, destination: int) -> bool:

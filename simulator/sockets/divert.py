@@ -34,7 +34,6 @@ _MULTICAST_OPTIONS = frozenset(
 )
 
 _DONTROUTE = (int(socket.SOL_SOCKET), int(socket.SO_DONTROUTE))
-_MSG_DONTROUTE = int(socket.MSG_DONTROUTE)
 _RERROR = (int(socket.SOL_SOCKET), SO_RERROR)
 
 Write = Callable[["DivertSocket", bytes, Destination | None], int]
@@ -315,13 +314,10 @@ class DivertSocket(QueueSocket):
         super().close()
 
     def _send(self, buffer: Any, flags: int, address: Any) -> int:
-        if not flags & _MSG_DONTROUTE or self._options.get(_DONTROUTE):
+        if not flags:
             return super()._send(buffer, flags, address)
-        self._options[_DONTROUTE] = 1  # for this one datagram, as sosend of the BSDs does it
-        try:
+        with self._for_one_send(flags):
             return super()._send(buffer, flags, address)
-        finally:
-            self._options[_DONTROUTE] = 0
 
     def _write(self, data: bytes, address: Any) -> int:
         if self._shut_writing:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from operator import index
 from struct import Struct
 
@@ -20,6 +21,9 @@ SO_RERROR = 0x20000
 """FreeBSD's number.  DragonFly's, 0x2000, is understood as well."""
 
 _DRAGONFLY_RERROR = 0x2000
+
+_DONTROUTE = (int(socket.SOL_SOCKET), int(socket.SO_DONTROUTE))
+_MSG_DONTROUTE = int(socket.MSG_DONTROUTE)
 
 _TIMEVAL = Struct("@ll")
 """``struct timeval`` of the machine this runs on: seconds, microseconds."""
@@ -111,6 +115,18 @@ class Options:
             if name == socket.SO_RCVTIMEO:
                 self.receive_timeout = seconds + micro / _MICRO
         self._structures[name] = octets
+
+    @contextmanager
+    def _for_one_send(self, flags: int) -> Iterator[None]:
+        """MSG_DONTROUTE is SO_DONTROUTE for one datagram (sosend of the BSDs, raw_sendmsg of Linux)."""
+        before = self._options.get(_DONTROUTE, 0)
+        if flags & _MSG_DONTROUTE:
+            self._options[_DONTROUTE] = 1
+        try:
+            yield
+        finally:
+            if flags & _MSG_DONTROUTE:
+                self._options[_DONTROUTE] = before
 
     def _option(self, level: int, name: int) -> Callable[[int], None]:
         setter = self._setters().get((level, name))

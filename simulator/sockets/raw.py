@@ -9,7 +9,7 @@ On Linux every datagram of the socket's protocol is copied, and ``setsockopt`` a
 machine.  On a BSD a raw socket gets what no protocol of the kernel took: never TCP or UDP, and of ICMP what was not
 answered; protocol 0 is any.
 
-Left out: IP options, binding to a device, MSG_DONTROUTE, the multicast options and the ICMP filter; each is refused.
+Left out: IP options, the multicast options and the ICMP filter; each is refused.
 """
 
 from __future__ import annotations
@@ -22,14 +22,16 @@ from typing import Any, Protocol
 
 from rules.addresses import dotted
 from rules.ipchains.sockopt import SocketOption
+from simulator.interfaces import Interface
 from simulator.packet import Packet
 from simulator.sockets.address import Address, Layout, parse_pair
 from simulator.sockets.base import Buffer, QueueSocket, fail
+from simulator.sockets.options import keep
 
 __all__ = ["RawCustoms", "RawSocket", "RawSockets", "RawWriting"]
 
 _FIREWALL_OPTIONS = frozenset(SocketOption)
-_SEND_FLAGS = socket.MSG_OOB | socket.MSG_DONTWAIT
+_SEND_FLAGS = socket.MSG_OOB | socket.MSG_DONTWAIT | socket.MSG_DONTROUTE
 
 
 class RawWriting(Protocol):
@@ -67,8 +69,8 @@ class RawCustoms:
     """A bind of a connected socket; 0: it works."""
     tos_bits: int = 0xFE
     """The bits that IP_TOS may set."""
-    may_skip_routes: bool = False
-    """There is SO_DONTROUTE."""
+    device: Callable[[str], Interface | None] | None = None
+    """SO_BINDTODEVICE can be set, to a name for which this has an interface; None: it cannot."""
 
 
 class RawSockets:
@@ -115,6 +117,8 @@ class RawSocket(QueueSocket):
         """The address it is bound to; 0: any."""
         self.peer: int | None = None
         """The address it is connected to."""
+        self.device: Interface | None = None
+        """The interface that it is bound to, by SO_BINDTODEVICE; None: any."""
         self._sockets = sockets
         self.customs = customs
         self._writing = writing
@@ -125,7 +129,8 @@ class RawSocket(QueueSocket):
 
     def wants(self, packet: Packet) -> bool:
         """Whether a datagram of its protocol is for it."""
-        return self.host in (0, packet.destination) and self.peer in (None, packet.source)
+        device = self.device is None or self.device is packet.received_on
+        return device and self.host in (0, packet.destination) and self.peer in (None, packet.source)
 
     # -- addresses ---------------------------------------------------------------------------------------------------
 
@@ -167,26 +172,36 @@ class RawSocket(QueueSocket):
     def setsockopt(self, level: int, name: int, value: int | bytes) -> None:
         """Set an option, or change the firewall.
 
-        :raises OSError: ENOPROTOOPT, EINVAL; for the firewall what the kernel refuses the change with, such as ENOENT
-            for an unknown chain or target.
+        :raises OSError: ENOPROTOOPT, EINVAL; ENODEV for SO_BINDTODEVICE with an interface that is not there; for the
+            firewall what the kernel refuses the change with, such as ENOENT for an unknown chain or target.
         """
         if self._firewall is not None and level == socket.IPPROTO_IP and name in _FIREWALL_OPTIONS:
             self._check_open()
             octets = value.to_bytes(4, "little", signed=True) if isinstance(value, int) else bytes(memoryview(value))
             self._firewall(name, octets)
+        elif self.customs.device is not None and (level, name) == (socket.SOL_SOCKET, socket.SO_BINDTODEVICE):
+            self._check_open()
+            self._bind_to_device(value, self.customs.device)
         else:
             super().setsockopt(level, name, value)
 
+    def _bind_to_device(self, value: int | bytes, find: Callable[[str], Interface | None]) -> None:
+        """A name, up to its NUL; an empty one takes the binding back.  :raises OSError: ENODEV."""
+        octets = value.to_bytes(4, "little", signed=True) if isinstance(value, int) else bytes(memoryview(value))
+        name = octets.partition(b"\0")[0].decode(errors="replace")
+        device = find(name)
+        if name and device is None:
+            fail(errno.ENODEV, name)
+        self.device = device
+
     def _setters(self) -> dict[tuple[int, int], Callable[[int], None]]:
-        setters = {
+        return {
             **super()._setters(),
-            (socket.IPPROTO_IP, socket.IP_HDRINCL): _keep,
+            (socket.SOL_SOCKET, socket.SO_DONTROUTE): keep,
+            (socket.IPPROTO_IP, socket.IP_HDRINCL): keep,
             (socket.IPPROTO_IP, socket.IP_TTL): _check_ttl,
             (socket.IPPROTO_IP, socket.IP_TOS): self._check_tos,
         }
-        if self.customs.may_skip_routes:
-            setters[socket.SOL_SOCKET, socket.SO_DONTROUTE] = _keep
-        return setters
 
     def _check_tos(self, tos: int) -> None:
         if tos & ~self.customs.tos_bits:
@@ -199,7 +214,8 @@ class RawSocket(QueueSocket):
         if strange and flags & ~_SEND_FLAGS and not flags & socket.MSG_OOB:
             self._check_open()
             fail(strange, f"flags {flags:#x}")
-        return super()._send(buffer, flags, address)
+        with self._for_one_send(flags):
+            return super()._send(buffer, flags, address)
 
     def _write(self, data: bytes, address: Any) -> int:
         number = self._writing.write(self, data, self._destination(address))
@@ -234,7 +250,3 @@ class RawSocket(QueueSocket):
 def _check_ttl(ttl: int) -> None:
     if not 1 <= ttl <= 255:
         fail(errno.EINVAL, f"TTL {ttl}")
-
-
-def _keep(_: int) -> None:
-    """An option that is looked at when something is sent."""

@@ -12,7 +12,9 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Callable
+from typing import Protocol
 
+from simulator.interfaces import Interface
 from simulator.node import Node
 from simulator.outgoing import Outgoing
 from simulator.packet import MINIMUM_HEADER, Packet
@@ -31,13 +33,19 @@ _BINDABLE = (Kind.LOCAL, Kind.BROADCAST)
 _END_OF_OPTIONS, _NO_OPERATION = 0, 1
 
 
+class FindRoute(Protocol):
+    """(destination, source) -> route, through one device alone, or to attached networks alone."""
+
+    def __call__(
+        self, destination: int, source: int, /, *, device: Interface | None, attached: bool
+    ) -> Route | None: ...
+
+
 class LinuxRawWriting:
     """raw_sendmsg of Linux 2.2."""
 
-    def __init__(
-        self, node: Node, route: Callable[[int, int], Route | None], send: Callable[[Packet, Route], int]
-    ) -> None:
-        """``route`` is (destination, source) -> route; ``send`` takes a finished datagram to the output chain."""
+    def __init__(self, node: Node, route: FindRoute, send: Callable[[Packet, Route], int]) -> None:
+        """``send`` takes a finished datagram to the output chain."""
         self._node = node
         self._route = route
         self._send = send
@@ -49,13 +57,14 @@ class LinuxRawWriting:
     def write(self, sock: RawSocket, data: bytes, destination: int) -> int:
         """One datagram to that address, whatever its own header says (O5); the errno, 0 for success (O6, O7)."""
         bound = sock.host if sock.host in self._node.own else 0
-        route = self._route(destination, bound)
+        attached = bool(sock.option(socket.SOL_SOCKET, socket.SO_DONTROUTE))
+        route = self._route(destination, bound, device=sock.device, attached=attached)
         if route is None:
             return errno.ENETUNREACH
         if route.kind is Kind.BROADCAST and not sock.option(socket.SOL_SOCKET, socket.SO_BROADCAST):
             return errno.EACCES
         destination = destination or _THIS_HOST  # O8
-        source = bound or self._node.source_towards(destination)
+        source = bound or self._source(route, destination)
         if sock.option(socket.IPPROTO_IP, socket.IP_HDRINCL):
             if len(data) > route.interface.mtu:
                 return errno.EMSGSIZE
@@ -72,6 +81,16 @@ class LinuxRawWriting:
             identification=self._node.identification(),
         )
         return self._send(Packet(header.emit(data)), route)
+
+    @staticmethod
+    def _source(route: Route, destination: int) -> int:
+        """The address that the route brings along (fib_prefsrc); 0 if its interface has none."""
+        if route.kind is Kind.LOCAL:
+            return destination
+        near = destination if route.gateway is None else route.gateway
+        addresses = route.interface.addresses
+        fitting = next((each for each in addresses if each.reaches(near)), addresses[0] if addresses else None)
+        return fitting.host if fitting is not None else 0
 
     def _completed(self, data: bytes, source: int) -> bytes:
         """O3.  Nothing is validated; what does not fit the octets that are there is lost."""

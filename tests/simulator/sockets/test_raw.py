@@ -282,7 +282,7 @@ def test_never_cut(router: Router) -> None:
         ((None,), "EINVAL"),
         ((socket.MSG_OOB, (NEAR, 0)), errno.errorcode[errno.EOPNOTSUPP]),
         ((socket.MSG_PEEK, (NEAR, 0)), "EINVAL"),
-        ((socket.MSG_DONTROUTE, (NEAR, 0)), "EINVAL"),
+        ((socket.MSG_DONTROUTE, ("172.16.0.1", 0)), "ENETUNREACH"),
         ((("10.0.0.255", 0),), "EACCES"),
         ((("255.255.255.255", 0),), "ENETUNREACH"),
         ((("172.16.0.1", 0),), "ENETUNREACH"),
@@ -315,6 +315,79 @@ def test_a_connected_socket_sends_without_being_told(router: Router) -> None:
     assert sock.getpeername() == (NEAR, 0)
     sock.send(datagram(HERE, NEAR))
     assert len(sent(router)) == 1
+
+
+def sent_by(router: Router) -> list[tuple[str, int]]:
+    """Which interface sent something since the last time, and under which source."""
+    found = []
+    for name in ("eth0", "eth1"):
+        found += [(name, ipv4.View(octets).source) for octets in sent(router, name)]
+        sent(router, name).clear()
+    return found
+
+
+def test_without_gateways(router: Router) -> None:
+    """SO_DONTROUTE and MSG_DONTROUTE: only routes without a gateway count, however long the others' prefixes are."""
+    router.add_route("0.0.0.0/0", via=NEAR)
+    router.add_route("172.16.0.0/12", interface="eth0")
+    router.add_route("172.16.1.0/24", via=NEAR)
+    sock = raw(router, 99)
+    for destination, usual, attached in (
+        (NEAR, "eth1", "eth1"),
+        ("172.16.1.1", "eth1", "eth0"),
+        ("8.8.8.8", "eth1", None),
+    ):
+        sock.sendto(b"x", (destination, 0))
+        assert [name for name, _ in sent_by(router)] == [usual]
+        if attached is None:
+            assert refusal(sock.sendto, b"x", socket.MSG_DONTROUTE, (destination, 0)) == "ENETUNREACH"
+        else:
+            sock.sendto(b"x", socket.MSG_DONTROUTE, (destination, 0))
+            assert [name for name, _ in sent_by(router)] == [attached]
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_DONTROUTE, 1)
+    assert refusal(sock.sendto, b"x", ("8.8.8.8", 0)) == "ENETUNREACH"
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_DONTROUTE, 0)
+    assert sock.sendto(b"x", ("8.8.8.8", 0)) == 1
+
+
+def bind_to(sock: Any, name: bytes) -> None:
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, name)
+
+
+@pytest.mark.statement("linux.md O1")
+def test_a_bound_device_chooses_what_is_heard(router: Router) -> None:
+    sock = raw(router, 99)
+    bind_to(sock, b"eth0\0")
+    router.interfaces["eth1"].receive(datagram(NEAR, HERE))
+    assert not sock.readable
+    router.interfaces["eth0"].receive(datagram("192.168.1.9", HERE))
+    assert sock.readable
+    bind_to(sock, b"\0")
+    router.interfaces["eth1"].receive(datagram(NEAR, HERE))
+    assert len(sock._queue) == 2
+    assert refusal(bind_to, sock, b"eth7") == "ENODEV"
+
+
+def test_a_bound_device_chooses_the_way_out(router: Router) -> None:
+    """Routes by other devices do not count; without one the destination is taken to be on the link."""
+    sock = raw(router, 99)
+    bind_to(sock, b"eth0")
+    eth0, eth1 = ("eth0", number("192.168.1.1")), ("eth1", number(HERE))
+    for destination in (FAR, NEAR, "8.8.8.8", "224.0.0.9"):
+        sock.sendto(b"x", (destination, 0))
+        assert sent_by(router) == [eth0]
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    sock.sendto(b"x", ("255.255.255.255", 0))
+    assert sent_by(router) == [eth0]
+    sock.sendto(b"x", ("192.168.1.1", 0))
+    assert sent_by(router) == []
+    assert router.ledger.delivered == 3  # the copy of the broadcast, this one, and the protocol unreachable about it
+    bind_to(sock, b"eth1")
+    sock.sendto(b"x", (NEAR, 0))
+    assert sent_by(router) == [eth1]
+    router.interfaces["eth1"].up = False
+    assert refusal(sock.sendto, b"x", (NEAR, 0)) == "ENETUNREACH"
+    assert router.ledger.balanced
 
 
 # -- sending data ------------------------------------------------------------------------------------------------------
