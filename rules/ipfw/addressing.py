@@ -39,6 +39,7 @@ __all__ = [
     "protocol",
     "source_or_destination",
     "table_name",
+    "table_reference",
 ]
 
 IP, IP6 = 0, 41
@@ -89,7 +90,7 @@ def table_name(text: str, switches: Switches) -> str:
     raise RefusalError(f"Invalid table name: {text}", DATA_ERROR)
 
 
-def _table_reference(word: str, switches: Switches) -> tuple[str, int | None]:
+def table_reference(word: str, switches: Switches) -> tuple[str, int | None]:
     """``table(NAME[,value])`` -> its parts."""
     inside, closing, _ = word[6:].partition(")")
     if not closing:
@@ -116,7 +117,7 @@ def source_or_destination(
         return AddressIsLocal(end)
     words.take()
     if word.startswith("table("):
-        return AddressInTable(end, *_table_reference(word, switches))
+        return AddressInTable(end, *table_reference(word, switches))
     return _blocks(word, end, negated=negated)
 
 
@@ -133,7 +134,7 @@ def _ip6(words: Words, switches: Switches, end: End) -> Predicate | None:
         return AddressIsLocal6(end)
     words.take()
     if word.startswith("table("):
-        return AddressInTable(end, *_table_reference(word, switches))
+        return AddressInTable(end, *table_reference(word, switches))
     first = re.split("[/,]", word, maxsplit=1)[0]
     if _is_ip6(first):
         raise RefusalError(f"IPv6 addresses are not modelled here: {word}", UNAVAILABLE)
@@ -242,7 +243,7 @@ def protocol(words: Words, *, compatible: bool) -> tuple[Predicate | None, int] 
 def interface(word: str, switches: Switches) -> InterfaceName | InterfacePattern | InterfaceAddress | InterfaceTable:
     """The argument of ``recv``, ``xmit`` and ``via`` (E-18); ``any`` is not for here."""
     if word.startswith("table("):
-        return InterfaceTable(*_table_reference(word, switches))
+        return InterfaceTable(*table_reference(word, switches))
     if not word[:1].isdigit():
         name = word[:_INTERFACE_NAME_OCTETS]
         return InterfacePattern(name) if re.search(r"[*?\[]", word) else InterfaceName(name)

@@ -16,12 +16,14 @@ from rules.ipfw.grammar import is_acceptable, read_rule
 from rules.ipfw.listing import Style
 from rules.ipfw.log import cleared_line
 from rules.ipfw.nat.commands import NatCommand, nat_command
+from rules.ipfw.questions import tables_of
 from rules.ipfw.report import Columns, Report
-from rules.ipfw.rule import DEFAULT_RULE
+from rules.ipfw.rule import DEFAULT_RULE, Rule
 from rules.ipfw.setcommands import set_command
 from rules.ipfw.state import State
 from rules.ipfw.step import Entry
 from rules.ipfw.tablecommands import table_command
+from rules.ipfw.typedtables import TypedTables
 from rules.ipfw.words import (
     DATA_ERROR,
     UNAVAILABLE,
@@ -259,13 +261,25 @@ class _Command:
     def add(self) -> None:
         rules = self.rules
         rule = read_rule(self.words, rules.switches, verbose_limit=rules.verbose_limit, fibs=rules.fibs)
-        if not self.dry and not is_acceptable(rule, fibs=rules.fibs):
+        if not self.dry and not (is_acceptable(rule, fibs=rules.fibs) and self._tables_fit(rule)):
             raise RefusalError(f"getsockopt({rules.switches.add_call}): Invalid argument", UNAVAILABLE)
         entry = Entry(rule, 0) if self.dry else rules.add(rule)
         self.pass_on_warnings()
         if self.loud:
             report = Report(self.style(), Columns(sets="S" in self.options))
             self.session.print(report.line(entry))
+
+    def _tables_fit(self, rule: Rule) -> bool:
+        """Whether the tables that a rule asks are of the kind that it needs; those that are not there are made."""
+        world = self.rules.world
+        wanted = [*tables_of(rule.elements)]
+        if world.typed_tables:
+            kinds = [world.tables[name].kind if name in world.tables else kind for name, kind in wanted]
+            if kinds != [kind for _, kind in wanted]:
+                return False
+        for name, kind in wanted:
+            world.table(name, kind)
+        return True
 
     # delete, flush (M-4)
 
@@ -472,8 +486,23 @@ class _Command:
         words.warn(f"unrecognize enable/disable keyword: {words.peek()}\n")
 
     def table(self) -> None:
-        output = table_command(self.words, self.rules.world.tables, self.rules.switches, dry=self.dry)
-        self.session.print(output)
+        rules = self.rules
+        words, tables, switches = self.words, rules.world.tables, rules.switches
+        quiet, as_addresses = not self.loud, "i" in self.options
+        if not switches.typed_tables:
+            output = table_command(words, tables, switches, dry=self.dry, quiet=quiet, as_addresses=as_addresses)
+            self.session.print(output)
+            return
+        TypedTables(
+            words,
+            tables,
+            switches,
+            references=rules.references,
+            say=self.session.print,
+            dry=self.dry,
+            quiet=quiet,
+            as_addresses=as_addresses,
+        ).run()
 
 
 def _forget_everything(entry: Entry) -> None:

@@ -43,6 +43,7 @@ from rules.ipfw.questions import (
     Established,
     Family,
     Fib,
+    FlowInTable,
     FragmentBits,
     Incoming,
     IpOptions,
@@ -230,6 +231,9 @@ _OPTION_WORDS: dict[type, Callable[[Any, Style], str]] = {
     VerifyReversePath: lambda question, style: "verrevpath",
     SourceReachable: lambda question, style: "versrcreach",
     Antispoof: lambda question, style: "antispoof",
+    FlowInTable: lambda question, style: (
+        f"flow table({question.table})" if question.value is None else f"flow table({question.table},{question.value})"
+    ),
     Fib: lambda question, style: f"fib {question.number}",
     Never: lambda question, style: question.words,
 }

@@ -39,12 +39,11 @@ _WORDS_WITH_ARGUMENT = {
 }
 
 
-def _action(effect: Effect, tablearg: int) -> str:
-    argument = tablearg if effect.argument == TABLEARG else effect.argument
+def _action(effect: Effect, argument: int, hop: int) -> str:
     if effect.action is Action.UNREACH:
         return "Reject" if argument == 1 else f"Unreach {argument}"
     if effect.action is Action.FWD:
-        host = dotted(tablearg if effect.address == TABLEARG else effect.address)
+        host = dotted(hop if effect.address == TABLEARG else effect.address)
         return f"Forward to {host}:{argument}" if argument else f"Forward to {host}"
     if effect.action in _WORDS_WITH_ARGUMENT:
         return f"{_WORDS_WITH_ARGUMENT[effect.action]} {argument}"
@@ -75,12 +74,12 @@ def _fragment(fields: Fields) -> str:
     return f" (frag {fields.identification}:{length}@{fields.fragment_offset * 8}{more})"
 
 
-def log_line(number: int, effect: Effect, tablearg: int, fields: Fields) -> str:
-    """``ipfw: RULE ACTION FLOW in|out via INTERFACE[ FRAGMENT]``."""
+def log_line(number: int, effect: Effect, argument: int, hop: int, fields: Fields) -> str:
+    """``ipfw: RULE ACTION FLOW in|out via INTERFACE[ FRAGMENT]``; ``argument`` and ``hop`` stand for ``tablearg``."""
     leaving = fields.transmit_interface
     way, interface = ("in", fields.receive_interface) if leaving is None else ("out", leaving)
     via = f" via {interface}" if interface else ""
-    return f"ipfw: {number} {_action(effect, tablearg)} {_flow(fields)} {way}{via}{_fragment(fields)}"
+    return f"ipfw: {number} {_action(effect, argument, hop)} {_flow(fields)} {way}{via}{_fragment(fields)}"
 
 
 def limit_line(style: LimitLog, number: int, flow: _Flow, masked: _Flow, entries: int) -> str:

@@ -9,7 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from rules.ipfw.addressing import IP, interface, number_or_list, ports, protocol, source_or_destination, table_name
+from rules.ipfw.addressing import (
+    IP,
+    interface,
+    number_or_list,
+    ports,
+    protocol,
+    source_or_destination,
+    table_name,
+    table_reference,
+)
 from rules.ipfw.names import DSCP_POINTS, FRAGMENT_BITS, GROUPS, IP_OPTIONS, TCP_FLAGS, TCP_OPTIONS, TOS_BITS, USERS
 from rules.ipfw.questions import (
     TABLEARG,
@@ -22,6 +31,7 @@ from rules.ipfw.questions import (
     Established,
     Family,
     Fib,
+    FlowInTable,
     FragmentBits,
     Incoming,
     IpOptions,
@@ -40,6 +50,7 @@ from rules.ipfw.questions import (
     VerifyReversePath,
 )
 from rules.ipfw.switches import Switches
+from rules.ipfw.tablequestions import LOOKUP_KEYS
 from rules.ipfw.words import DATA_ERROR, UNAVAILABLE, USAGE, RefusalError, Words, leading_number
 from rules.predicates import (
     DestinationPort,
@@ -272,25 +283,21 @@ def _fib(words: Words, context: Context) -> Read:
     return Read(Fib(leading_number(words.take(), 0)[0] & 0xFFFF))
 
 
-_LOOKUP_KEYS = {
-    "dst-ip": "dst-ip",
-    "src-ip": "src-ip",
-    "dst-port": "dst-port",
-    "src-port": "src-port",
-    "uid": "uid",
-    "jail": "jail",
-    "dscp": "dscp",
-}
-
-
 def _lookup(words: Words, context: Context) -> Read:
     if len(words) < 2:
         raise RefusalError("format: lookup argument tablenum", USAGE)
     word = words.take()
-    if word not in _LOOKUP_KEYS:
+    if word not in LOOKUP_KEYS or f"lookup {word}" in context.switches.missing_words:
         raise RefusalError(f"format: cannot lookup on {word}", USAGE)
     name = table_name(words.take(), context.switches)
-    return Read(AddressInTable(End.DESTINATION, name, None, _LOOKUP_KEYS[word]))
+    return Read(AddressInTable(End.DESTINATION, name, None, word))
+
+
+def _flow(words: Words, context: Context) -> Read:
+    word = words.need("missing table name")
+    if not word.startswith("table("):
+        raise RefusalError('enclose table name into "table()"', DATA_ERROR)
+    return Read(FlowInTable(*table_reference(words.take(), context.switches)))
 
 
 def _comment(words: Words, context: Context) -> Read:
@@ -364,6 +371,7 @@ OPTIONS: dict[str, Reader] = {
     "fib": _fib,
     "sockarg": _constant(Never("sockarg")),
     "lookup": _lookup,
+    "flow": _flow,
     "//": _comment,
     "MAC": _unmodelled("MAC"),
     "mac": _unmodelled("MAC"),

@@ -53,7 +53,7 @@ class Tagged(Bound):
 
     def bind(self, world: World) -> Test:
         if self.reads_register:
-            return lambda fields: world.tablearg in fields.tags
+            return lambda fields: world.argument("tag") in fields.tags
         tags = self.tags
         return lambda fields: any(tag in tags for tag in fields.tags)
 

@@ -93,7 +93,7 @@ def _forward(search: Search, step: Step, position: int) -> Verdict:
     if found is not None and found[0].owner is step.entry and found[1] is Direction.REVERSE:
         return search.end(Action.ALLOW, step.entry)
     address = step.effect.address
-    hop = search.engine.world.tablearg if address == TABLEARG else address
+    hop = search.engine.world.argument("ipv4") if address == TABLEARG else address
     return search.end(Action.FWD, step.entry, next_hop=(hop, search.argument(step)))
 
 

@@ -12,13 +12,13 @@ from rules.addresses import dotted
 from rules.blocks import NOWHERE, Allowed, Blocks, asked, range_blocks
 from rules.fields import Fields
 from rules.ipfw.bound import Bound
+from rules.ipfw.tables import Kind, part_of
 from rules.ipfw.world import Test, World
 from rules.predicates import is_fixed
 
 __all__ = [
     "AddressIn",
     "AddressInSet",
-    "AddressInTable",
     "AddressIsLocal",
     "AddressIsLocal6",
     "End",
@@ -126,58 +126,6 @@ class AddressIsLocal6:
         return False
 
 
-@dataclass(frozen=True, slots=True)
-class AddressInTable(Bound):
-    """``table(NAME[,value])``, or as an option of its own ``lookup dst-ip NAME``.
-
-    Without ``value``, a match leaves the entry's value in the register ``tablearg``; with one, values must be equal.
-    ``key`` is the field looked up: ``src-ip``, ``dst-ip``, ``src-port``, ``dst-port``, ``uid``, ``jail`` or ``dscp``.
-    """
-
-    end: End
-    table: str
-    value: int | None = None
-    key: str | None = None
-
-    @property
-    def reads(self) -> frozenset[str]:
-        return frozenset({_KEY_FIELDS[self.key]}) if self.key else self.end.reads
-
-    @property
-    def sets_register(self) -> bool:
-        """Whether a match leaves a value in the register."""
-        return self.value is None
-
-    def bind(self, world: World) -> Test:
-        table, wanted = world.table(self.table), self.value
-        field = _KEY_FIELDS[self.key] if self.key else self.end.value
-
-        def test(fields: Fields) -> bool:
-            key = getattr(fields, field, None)
-            if key is None:
-                return False
-            value = table.lookup(key >> 2 if field == "tos" else key)
-            if value is None:
-                return False
-            if wanted is not None:
-                return value == wanted
-            world.tablearg = value
-            return True
-
-        return test
-
-
-_KEY_FIELDS = {
-    "src-ip": "source",
-    "dst-ip": "destination",
-    "src-port": "source_port",
-    "dst-port": "destination_port",
-    "dscp": "tos",
-    "uid": "owner",
-    "jail": "owner",
-}
-
-
 # Interfaces and direction
 
 
@@ -261,15 +209,15 @@ class _TableInterfaces:
 
     def __init__(self, world: World, table: str, value: int | None) -> None:
         self._world = world
-        self._table = world.table(table)
+        self._table = world.table(table, Kind.INTERFACE)
         self._value = value
 
     def __contains__(self, interface: str | None) -> bool:
-        value = None if interface is None else self._table.names.get(interface)
+        value = None if interface is None else self._table.exact.get(interface)
         if value is None:
             return False
         if self._value is not None:
-            return value == self._value
+            return part_of(value, "tag") == self._value
         self._world.tablearg = value
         return True
 

@@ -38,7 +38,6 @@ from rules.ipfw.originquestions import (
 from rules.ipfw.placequestions import (
     AddressIn,
     AddressInSet,
-    AddressInTable,
     AddressIsLocal,
     AddressIsLocal6,
     End,
@@ -49,6 +48,7 @@ from rules.ipfw.placequestions import (
     ReceivedBy,
     TransmittedBy,
 )
+from rules.ipfw.tablequestions import AddressInTable, FlowInTable, tables_of
 
 __all__ = [
     "TABLEARG",
@@ -66,6 +66,7 @@ __all__ = [
     "Established",
     "Family",
     "Fib",
+    "FlowInTable",
     "FragmentBits",
     "Incoming",
     "InterfaceAddress",
@@ -85,4 +86,5 @@ __all__ = [
     "TosBits",
     "TransmittedBy",
     "VerifyReversePath",
+    "tables_of",
 ]

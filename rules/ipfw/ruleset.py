@@ -20,6 +20,7 @@ from rules.ipfw.commands import Session, run_command
 from rules.ipfw.engine import Engine
 from rules.ipfw.keepalives import Keepalive, due
 from rules.ipfw.nat.instances import Instances
+from rules.ipfw.questions import tables_of
 from rules.ipfw.rule import Action, Rule
 from rules.ipfw.state import StateTable
 from rules.ipfw.step import Entry
@@ -86,6 +87,7 @@ class RuleSet:
             surroundings or NOWHERE,
             chance or random.Random(0).random,
             highest_icmp_type=self.switches.highest_icmp_type,
+            typed_tables=self.switches.typed_tables,
         )
         self.chain: Chain = Chain(Action(default))
         self._now: float | Callable[[], float] = now
@@ -171,6 +173,10 @@ class RuleSet:
     def add(self, rule: Rule) -> Entry:
         """Put a rule into the list; number 0 becomes the next free one."""
         return self.chain.add(rule)
+
+    def references(self, table: str) -> int:
+        """How many questions of the rules ask this table."""
+        return sum(name == table for entry in self.chain for name, _ in tables_of(entry.rule.elements))
 
     def remove(self, doomed: Callable[[Entry], bool]) -> int:
         """Take rules out of the list, with their dynamic state (D-7); how many there were."""

@@ -27,6 +27,21 @@ _ICMP_QUERIES = frozenset({8, 10, 13, 15, 17})
 """ICMP types that ``unreach`` answers (E-30)."""
 
 
+_VALUE_FIELDS = {
+    action: {
+        "call": "skipto",
+        "tee": "divert",
+        "setfib": "fib",
+        "setdscp": "dscp",
+        "queue": "pipe",
+        "ngtee": "netgraph",
+        "setmark": "mark",
+    }.get(action.value, action.value)
+    for action in Action
+}
+"""Which part of a table's value ``tablearg`` means as an action's argument."""
+
+
 class _Altered:
     """A datagram in which the search itself has changed something: fields set here hide those underneath."""
 
@@ -93,7 +108,7 @@ class Search:
             return position
         if not all(test(self.fields) for test in step.tests):
             return position
-        count = self.engine.world.tablearg if state.count == TABLEARG else state.count
+        count = self.engine.world.argument("limit") if state.count == TABLEARG else state.count
         if not self.engine.states.install(entry, self.fields, state.mask, count, state.name):
             self.lines += self.engine.states.complaints
             self.count(entry)
@@ -132,7 +147,8 @@ class Search:
         if log is None or not self.engine.verbose or (log.amount and entry.logged >= log.amount):
             return
         entry.logged += 1
-        self.lines.append(log_line(entry.rule.number, step.effect, self.engine.world.tablearg, self.fields))
+        hop = self.engine.world.argument("ipv4")
+        self.lines.append(log_line(entry.rule.number, step.effect, self.argument(step), hop, self.fields))
         if entry.logged == log.amount:
             self.lines.append(f"ipfw: limit {log.amount} reached on entry {entry.rule.number}")
 
@@ -140,7 +156,7 @@ class Search:
         mark = step.entry.rule.tag
         if mark is None:
             return
-        number = self.engine.world.tablearg if mark.number == TABLEARG else mark.number
+        number = self.engine.world.argument("tag") if mark.number == TABLEARG else mark.number
         tags = self.fields.tags
         self.change(tags=tags - {number} if mark.remove else tags | {number})
 
@@ -156,7 +172,7 @@ class Search:
     def argument(self, step: Step) -> int:
         """The action's argument, the table's where it says ``tablearg``."""
         number = step.effect.argument
-        return self.engine.world.tablearg if number == TABLEARG else number
+        return self.engine.world.argument(_VALUE_FIELDS[step.effect.action]) if number == TABLEARG else number
 
     def end(self, action: Action, decider: Entry | None, *, resume: bool = False, **more: Any) -> Verdict:
         """The verdict, with everything that happened on the way to it."""

@@ -120,6 +120,10 @@ class Switches:
     """``jail`` takes names besides numbers, though there are no jails here that one could name (ipfw2.c of FreeBSD
     12.1)."""
 
+    typed_tables: bool = False
+    """Tables are made for one kind of key and kinds of value, have limits and locks, and their commands other texts
+    (ipfw(8), LOOKUP TABLES; sbin/ipfw/tables.c of FreeBSD 11)."""
+
     table_names: bool = True
     """Tables may have names besides numbers (FreeBSD 11 and later, and the executed head of 2014)."""
 
@@ -137,10 +141,19 @@ _FAMILIES = {"ip4", "ip6", "ipv4", "ipv6"}
 _OPTIONS_SINCE_5 = {"tagged", "lookup", "dscp", "fib", "jail", "sockarg", "antispoof", "tcpdatalen"}
 _SINCE_FREEBSD_5 = frozenset(_ACTIONS_SINCE_5 | _DIVERTED | _FAMILIES | _OPTIONS_SINCE_5)
 
+_SINCE_12 = frozenset(
+    {"record-state", "set-limit", "defer-action", "defer-immediate-action", "tcpmss", "abort", "abort6", "tcp-setmss"}
+    | {"eaction", "create missing", "create or-flush"}
+)
+_SINCE_14 = frozenset(
+    {"setmark", "mark", "dst-mac", "src-mac", "type mac", "valtype mark", "lookup mark", "lookup dst-mac"}
+    | {"lookup src-mac", "unreach needfrag"}
+)
+
 _FREEBSD_10 = Switches(
     highest_icmp_type=18,
     dscp_zero_is_tablearg=True,
-    missing_words=_NAT_SINCE_13,
+    missing_words=_NAT_SINCE_13 | {"flow"} | _SINCE_12 | _SINCE_14,
     nat_absent="rule {number} not available: Invalid argument",
     nat_delete_quietly=False,
 )
@@ -152,10 +165,11 @@ _FREEBSD_11 = replace(
     zero_log_names_rule=False,
     nat_absent="nat {number} not available: Invalid argument",
     nat_delete_quietly=True,
+    typed_tables=True,
+    missing_words=_NAT_SINCE_13 | _SINCE_12 | _SINCE_14,
 )
 _FREEBSD_13 = replace(
     _FREEBSD_11,
-    missing_words=frozenset(),
     nat_absent="nat {number} not available: No such process",
     offset_one_is_bogus=True,
     delete_absent_status=0,
@@ -163,6 +177,7 @@ _FREEBSD_13 = replace(
     dst_port_word=False,
     fragment_lists=True,
     state_names=True,
+    missing_words=_SINCE_14,
     jail_names=True,
     dyn_max=16384,
     dyn_parent_max=4096,
@@ -199,7 +214,7 @@ PROFILES: dict[str, Switches] = {
     "freebsd-10": _FREEBSD_10,
     "freebsd-11": _FREEBSD_11,
     "freebsd-13": _FREEBSD_13,
-    "freebsd-14": _FREEBSD_13,
+    "freebsd-14": replace(_FREEBSD_13, missing_words=frozenset()),
     "dragonfly": replace(_FREEBSD_4, missing_words=_SINCE_FREEBSD_5 | {"//", "verrevpath", "versrcreach", "bridged"}),
 }
 """The switches by name of the system."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rules.ipfw.nat.instances import Instances
 from rules.ipfw.surroundings import Surroundings
-from rules.ipfw.tables import Table
+from rules.ipfw.tables import Kind, Table, Value, part_of
 
 if TYPE_CHECKING:
     from rules.fields import Fields
@@ -25,23 +25,48 @@ class TransportCutShortError(Exception):
 class World:
     """The host, the lookup tables and the registers that live as long as one search."""
 
-    __slots__ = ("chance", "fib", "highest_icmp_type", "nats", "surroundings", "tablearg", "tables")
+    __slots__ = (
+        "chance",
+        "fib",
+        "highest_icmp_type",
+        "nats",
+        "surroundings",
+        "tablearg",
+        "tables",
+        "typed_tables",
+    )
 
-    def __init__(self, surroundings: Surroundings, chance: Callable[[], float], *, highest_icmp_type: int = 40) -> None:
+    def __init__(
+        self,
+        surroundings: Surroundings,
+        chance: Callable[[], float],
+        *,
+        highest_icmp_type: int = 40,
+        typed_tables: bool = False,
+    ) -> None:
         self.surroundings = surroundings
         self.highest_icmp_type = highest_icmp_type
         """Greater types match no ``icmptypes``."""
+        self.typed_tables = typed_tables
         self.tables: dict[str, Table] = {}
         """Lookup tables by name; a table comes into being when something first names it."""
         self.nats = Instances()
         """What ``nat N config`` configured."""
         self.chance = chance
         """A random number in [0, 1), for ``prob``."""
-        self.tablearg = 0
+        self.tablearg: Value = 0
         """Value of the last table entry that matched in this search."""
         self.fib = 0
         """The routing table that ``setfib`` chose in this search."""
 
-    def table(self, name: str) -> Table:
-        """The table of this name, made if there is none."""
-        return self.tables.setdefault(name, Table())
+    def table(self, name: str, kind: Kind | None = None) -> Table:
+        """The table of this name, made if there is none: of that kind, where tables have one."""
+        found = self.tables.get(name)
+        if found is None:
+            index = 1 + max((table.index for table in self.tables.values()), default=0)
+            found = self.tables[name] = Table(kind if self.typed_tables else None, index=index)
+        return found
+
+    def argument(self, field: str) -> int:
+        """What the table entry that matched last gives for one use (``tablearg``)."""
+        return part_of(self.tablearg, field)

@@ -302,7 +302,7 @@ def test_tables_give_their_values() -> None:
     rules.run("add 6 allow ip from table(1,7000) to any recv table(2)")
     assert rules.evaluate(udp()).rule == 6
     assert rules.run("table 1 list") == "10.0.0.0/8 7000\n"
-    assert rules.run("table all list") == "---table(1)---\n10.0.0.0/8 7000\n---table(2)---\nem0 5\n---table(3)---\n"
+    assert rules.run("table all list") == "---table(1)---\n10.0.0.0/8 7000\n---table(2)---\nem0 5\n"
     assert rules.execute("table 1 add 10.0.0.0/8").status == 71
 
 
