@@ -56,6 +56,10 @@ class Event:
     """FIREWALL: the chain (``input``, ``forward``, ``output``) or the pass (``in``, ``out``)."""
     rule: str | None = None
     """FIREWALL: which rule decided, such as ``forward:2``, ``input:policy``, ``100``."""
+    text: str | None = None
+    """FIREWALL: the words of that rule; None for a policy."""
+    matched: tuple[str, ...] = ()
+    """FIREWALL: every rule that matched, in order, the one that decided among them."""
     verdict: str | None = None
     """FIREWALL: the verdict in the dialect's own word."""
     port: int | None = None
@@ -74,7 +78,7 @@ class Event:
         result: dict[str, Any] = {}
         for field in fields(self):
             value = getattr(self, field.name)
-            if value is None:
+            if value is None or value == ():
                 continue
             if isinstance(value, bytes):
                 value = value.hex()
@@ -82,6 +86,8 @@ class Event:
                 value = value.value
             elif isinstance(value, Reason):
                 value = value.name
+            elif isinstance(value, tuple):
+                value = list(value)
             result[field.name] = value
         return result
 

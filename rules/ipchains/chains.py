@@ -140,6 +140,14 @@ class Chains(Mapping[str, Chain]):
         except KeyError:
             raise refused(errno.ENOENT) from None
 
+    def words_of(self, label: str) -> str | None:
+        """The command that adds the rule ``chain:number``; None for ``input:policy`` and what else decides."""
+        name, _, number = label.rpartition(":")
+        chain = self._chains.get(name)
+        if chain is None or not number.isdigit() or not 1 <= int(number) <= len(chain.entries):
+            return None
+        return f"-A {name} {chain.entries[int(number) - 1].rule}"
+
     # -- rules ---------------------------------------------------------------------------------------------------
 
     def append(self, name: str, rule: Rule) -> None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import random
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
 from typing import NamedTuple
 
 from rules import roster
@@ -210,6 +212,14 @@ class RuleSet:
     def counters(self) -> Iterable[Counters]:
         """Number, packets and octets of every rule, in order."""
         return [Counters(entry.rule.number, entry.packets, entry.octets) for entry in self.chain]
+
+    def words_of(self, verdict: Verdict) -> str | None:
+        """The words of the rule that decided, without number and set; None when no rule did, or it is gone."""
+        position = verdict.counted_at[-1] if verdict.counted_at else len(self.chain)
+        entry = next(islice(self.chain, position, None), None)
+        if entry is None or entry.rule.number != verdict.rule:
+            return None
+        return str(replace(entry.rule, number=0, set=0))
 
     # Packets
 

@@ -6,7 +6,7 @@ State, counters and time go on from packet to packet, as in a kernel.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface
 from typing import Any, Protocol
 
@@ -14,7 +14,6 @@ from rules import ipchains
 from rules.errors import CommandError
 from rules.ipchains.reasons import passed_over
 from rules.ipfw import reasons as ipfw_reasons
-from rules.ipfw.verdict import Verdict
 from rules.reasons import PassedOver, grouped
 from simulator.checking.questions import Question
 from simulator.conformance.ipchains import ask
@@ -138,18 +137,9 @@ class _Ipfw:
             hook=hook,
             interface=interface,
             details=details,
-            rule_text=self._text(first),
+            rule_text=self._player.rules.words_of(first),
             passed_over=passed,
         )
-
-    def _text(self, verdict: Verdict) -> str | None:
-        if verdict.rule is None:
-            return None
-        entries = list(self._player.rules.chain)
-        decider = entries[verdict.counted_at[-1]] if verdict.counted_at else None
-        if decider is None or decider.rule.number != verdict.rule:
-            return None
-        return str(replace(decider.rule, number=0, set=0))
 
 
 class _Ipchains:
@@ -176,12 +166,6 @@ class _Ipchains:
             hook=chain,
             interface=interface,
             details=details,
-            rule_text=self._text(details["decided_by"]),
+            rule_text=self._tables.chains.words_of(details["decided_by"]),
             passed_over=passed,
         )
-
-    def _text(self, decider: str) -> str | None:
-        chain, colon, number = decider.partition(":")
-        if not colon or not number.isdigit() or chain not in self._tables.chains:
-            return None
-        return f"-A {chain} {self._tables.chains[chain].entries[int(number) - 1].rule}"

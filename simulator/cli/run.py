@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ from simulator.scenario.loading import find_scripts, load
 from simulator.scenario.model import ScriptError
 from simulator.scenario.report import case_title, failure_report, summary_line
 from simulator.scenario.runner import CaseResult, Failure, ScriptResult, play_case
+from simulator.traces.journeys import Journey, SelectionError, Selector, journeys
+from simulator.traces.paths import Paths
+from simulator.traces.phases import phases, phases_as_json
 
 __all__ = ["run"]
 
@@ -25,13 +29,25 @@ __all__ = ["run"]
 @click.argument("scripts", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--case", "-k", "wanted", metavar="TEXT", help="Only cases whose title contains this text.")
 @click.option("--verbose", "-v", is_flag=True, help="A line for each case, and what its programs printed.")
+@click.option("--trace", "traced", is_flag=True, help="Show the way of each packet in numbered phases.")
+@click.option("--paths", "by_path", is_flag=True, help="Show the ways that packets took, with how many took each.")
+@click.option("--only", "only", metavar="BODY", help="Trace packets that match the body of an ipfw rule.")
 @click.option("--json", "as_json", is_flag=True, help="Report as one JSON object.")
-def run(scripts: tuple[Path, ...], wanted: str | None, verbose: bool, as_json: bool) -> None:
+def run(
+    scripts: tuple[Path, ...],
+    wanted: str | None,
+    verbose: bool,
+    traced: bool,
+    by_path: bool,
+    only: str | None,
+    as_json: bool,
+) -> None:
     """Play SCRIPTS (.scn files, or folders of them) against simulated routers.
 
     Every case of a script is played in a world of its own, and what it expects is compared with what happens.  Exit
     status 0 when everything is as expected, 1 when something is not, 2 for a script that makes no sense.
     """
+    views = _views(traced, by_path, only)
     paths = find_scripts(scripts)
     if not paths:
         raise click.UsageError(f"no scripts (*.scn) in {', '.join(map(str, scripts))}")
@@ -41,11 +57,35 @@ def run(scripts: tuple[Path, ...], wanted: str | None, verbose: bool, as_json: b
     if wanted is not None and not any(result.cases for result in results) and not errors:
         raise click.UsageError(f"no case with {wanted!r} in its title")
     if as_json:
-        click.echo(json.dumps(_as_json(results, errors, seconds), indent=1))
+        click.echo(json.dumps(_as_json(results, errors, seconds, views), indent=1))
     else:
-        _print(results, errors, seconds, verbose)
+        _print(results, errors, seconds, verbose, views)
     broken = bool(errors) or any(failure.is_script_error for failure in _failures(results))
     sys.exit(2 if broken else 0 if all(result.passed for result in results) else 1)
+
+
+@dataclass(frozen=True)
+class _Views:
+    """What is to be shown of the packets' ways."""
+
+    phases: bool
+    paths: bool
+    selects: Callable[[bytes], bool]
+
+    def journeys(self, case: CaseResult) -> list[Journey]:
+        several = len({moment.router for moment in case.moments}) > 1
+        pairs = ((moment.router if several else "", moment.event) for moment in case.moments)
+        return [journey for journey in journeys(pairs) if self.selects(journey.octets)]
+
+
+def _views(traced: bool, by_path: bool, only: str | None) -> _Views:
+    if only is None:
+        return _Views(traced, by_path, lambda octets: True)
+    try:
+        return _Views(traced or not by_path, by_path, Selector(only))
+    except SelectionError as error:
+        wanted = f"{error}: the body of an ipfw rule is wanted, not {only!r}"
+        raise click.BadParameter(wanted, param_hint="--only") from None
 
 
 def _play(paths: list[Path], wanted: str | None) -> tuple[list[ScriptResult], list[ScriptError]]:
@@ -73,22 +113,29 @@ def _failures(results: list[ScriptResult]) -> Iterator[Failure]:
     return (failure for result in results for case in result.cases for failure in case.failures)
 
 
-def _print(results: list[ScriptResult], errors: list[ScriptError], seconds: float, verbose: bool) -> None:
+def _print(
+    results: list[ScriptResult], errors: list[ScriptError], seconds: float, verbose: bool, views: _Views
+) -> None:
     for error in errors:
         click.echo(f"error: {error}\n")
     for result in results:
         for case in result.cases:
-            if verbose or not case.passed:
+            seen = views.journeys(case) if views.phases or views.paths else []
+            if verbose or seen or not case.passed:
                 click.echo(f"{'passed' if case.passed else 'FAILED'}  {case_title(result.script, case.name)}")
             if verbose and case.said:
                 click.echo(case.said.rstrip("\n"))
+            if seen and views.phases:
+                click.echo(phases(seen) + "\n")
+            if seen and views.paths:
+                click.echo(f"{Paths(seen)}\n")
             for failure in case.failures:
                 click.echo(failure_report(failure))
                 click.echo()
     click.echo(summary_line(results, seconds) + (f", {len(errors)} unreadable" if errors else ""))
 
 
-def _as_json(results: list[ScriptResult], errors: list[ScriptError], seconds: float) -> dict[str, Any]:
+def _as_json(results: list[ScriptResult], errors: list[ScriptError], seconds: float, views: _Views) -> dict[str, Any]:
     return {
         "passed": not errors and all(result.passed for result in results),
         "seconds": round(seconds, 3),
@@ -96,11 +143,16 @@ def _as_json(results: list[ScriptResult], errors: list[ScriptError], seconds: fl
             {"place": str(error.place), "line": error.place.line, "column": error.place.column, "why": error.message}
             for error in errors
         ],
-        "cases": [_case_as_json(result, case) for result in results for case in result.cases],
+        "cases": [_case_as_json(result, case, views) for result in results for case in result.cases],
     }
 
 
-def _case_as_json(result: ScriptResult, case: CaseResult) -> dict[str, Any]:
+def _case_as_json(result: ScriptResult, case: CaseResult, views: _Views) -> dict[str, Any]:
+    seen: dict[str, Any] = {}
+    if views.phases:
+        seen["trace"] = phases_as_json(views.journeys(case))
+    if views.paths:
+        seen["paths"] = Paths(views.journeys(case)).as_json()
     return {
         "script": result.script.file,
         "case": case.name,
@@ -119,4 +171,5 @@ def _case_as_json(result: ScriptResult, case: CaseResult) -> dict[str, Any]:
             }
             for failure in case.failures
         ],
+        **seen,
     }

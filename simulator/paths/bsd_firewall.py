@@ -42,6 +42,7 @@ class Firewall:
     ) -> None:
         self._node = node
         self._tracer = node.tracer
+        self._rules = rules
         self._evaluate = rules.evaluate
         self._diversion = diversion
         self._icmp = icmp
@@ -99,7 +100,14 @@ class Firewall:
     def _record(self, packet: Packet, direction: Direction, verdict: Verdict) -> None:
         rule = "-" if verdict.rule is None else str(verdict.rule)
         self._tracer.record(
-            Kind.FIREWALL, packet, hook=direction, rule=rule, verdict=verdict.action.value, port=verdict.port or None
+            Kind.FIREWALL,
+            packet,
+            hook=direction,
+            rule=rule,
+            text=self._rules.words_of(verdict),
+            matched=tuple(map(str, verdict.counted)),
+            verdict=verdict.action.value,
+            port=verdict.port or None,
         )
 
     def _aside(self, packet: Packet, verdict: Verdict, direction: Direction) -> Packet | None:

@@ -96,7 +96,7 @@ class LinuxPath:
         self._received_route = routing.for_received
         self.output_route = routing.for_sent
         self.output_route_by = routing.for_sent_by
-        self._consult = LinuxFirewall(node, profile, ports.listeners, copies.post).consult
+        self._consult = LinuxFirewall(node, profile, tables.chains, ports.listeners, copies.post).consult
         self._enter = self._defragment_first if profile.always_defragment else self._input_chain
         self._after_input: dict[Action, Callable[[Packet, Verdict, Route | None], int]] = {
             Action.DENY: self._denied,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container
 from dataclasses import replace
 
-from rules.ipchains.chains import Chain
+from rules.ipchains.chains import Chain, Chains
 from rules.ipchains.engine import traverse
 from rules.ipchains.rule import Action
 from rules.ipchains.verdict import Verdict
@@ -23,9 +23,15 @@ class LinuxFirewall:
     """The chains as the packet path meets them."""
 
     def __init__(
-        self, node: Node, profile: LinuxProfile, listeners: Container[int], post: Callable[[bytes], object]
+        self,
+        node: Node,
+        profile: LinuxProfile,
+        chains: Chains,
+        listeners: Container[int],
+        post: Callable[[bytes], object],
     ) -> None:
         """``post`` takes the copies that ``-o`` rules ask for (:mod:`simulator.sockets.netlink`)."""
+        self._chains = chains
         self._post = post
         self._tracer = node.tracer
         self._messages = node.messages
@@ -47,9 +53,15 @@ class LinuxFirewall:
                 packet,
                 hook=chain.name,
                 rule=verdict.rule,
+                text=self._chains.words_of(verdict.rule),
+                matched=verdict.matched,
                 verdict=verdict.action.name,
                 port=verdict.port,
             )
+        if verdict.copies:
+            self._copy(packet, verdict)
+        if verdict.changed or verdict.log:
+            self._take_effect(packet, verdict)
         return verdict
 
     def _search(self, chain: Chain, packet: Packet, interface: Interface) -> Verdict:
@@ -61,10 +73,6 @@ class LinuxFirewall:
             diverted=packet.diverted,
             listening=self._passes_through,
         )
-        if verdict.copies:
-            self._copy(packet, verdict)
-        if verdict.changed or verdict.log:
-            self._take_effect(packet, verdict)
         if self._accepts_unheard and verdict.action is Action.DIVERT and verdict.port not in self._listeners:
             verdict = replace(verdict, action=Action.ACCEPT, port=None)
         return verdict

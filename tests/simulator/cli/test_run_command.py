@@ -73,3 +73,25 @@ def test_misuse(tmp_path: Path) -> None:
     assert invoke().exit_code == 2
     assert "no scripts" in invoke(tmp_path).output
     assert invoke(tmp_path / "none.scn").exit_code == 2
+
+
+TRACED = """
+router linux-2.2
+interface eth0 10.0.0.1/24
+allow other packets
+eth0 receives icmp from 10.0.0.2 to 10.0.0.1
+"""
+
+
+def test_traces_and_paths(tmp_path: Path) -> None:
+    (tmp_path / "a.scn").write_text(TRACED)
+    output = invoke(tmp_path / "a.scn", "--trace", "--paths").output
+    assert "#1  icmp 10.0.0.2 > 10.0.0.1 echo request" in output
+    assert "2 packets, 2 ways" in output
+    only = invoke(tmp_path / "a.scn", "--only", "icmp from 10.0.0.1 to any").output
+    assert "#1 " not in only
+    assert "#2  icmp 10.0.0.1 > 10.0.0.2 echo reply" in only
+    report = json.loads(invoke(tmp_path / "a.scn", "--trace", "--paths", "--json").output)
+    assert [each["packet"] for each in report["cases"][0]["trace"]] == [1, 2]
+    assert [each["count"] for each in report["cases"][0]["paths"]] == [1, 1]
+    assert "the body of an ipfw rule is wanted" in invoke(tmp_path / "a.scn", "--only", "foo from any").output
