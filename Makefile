@@ -15,6 +15,7 @@ help:
 	@echo "make test   every test (the live ones skip, with a reason, where the privilege is missing)"
 	@echo "make check  ruff and mypy --strict"
 	@echo "make statements  docs/statements.md anew: which test checks which statement, in which profiles"
+	@echo "make fuzz   a million random steps on every profile, the ledger balanced after each; SEED=7 does other ones"
 	@echo "make bench  speed, as ratios to a yardstick measured in the same run"
 
 $(BIN)/python:
@@ -49,6 +50,10 @@ statements: $(develop-ready)
 
 bench: $(develop-ready)
 	$(BIN)/python -m benchmarks
+
+SEED ?= 0
+fuzz: $(develop-ready)
+	$(BIN)/python -m benchmarks.fuzz --seed $(SEED)
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

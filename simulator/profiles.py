@@ -91,7 +91,7 @@ class LinuxProfile(Profile):
     foreign_inbound_errno: int = errno.EADDRNOTAVAIL
     """A divert write as incoming with an address that is no interface's (linux.md Q6)."""
 
-    malformed_errno: int = errno.EBADRQC
+    malformed_errno: int = getattr(errno, "EBADRQC", errno.EINVAL)  # a BSD has no such errno
     """A divert write of something that has no IPv4 header (linux.md D18)."""
 
     unbound_errno: int = errno.EINVAL

@@ -22,6 +22,9 @@ __all__ = ["Search"]
 
 _MOST_STEPS = 1_000_000
 """Bound on the jumps of one search: ``call`` can go round in circles (E-34)."""
+_MOST_TIMES = 1_000
+"""Bound on how often one datagram goes on behind ``tee`` or ``reass``: state made by such a rule and found again
+further down (``check-state``) sends it back there for ever (D-3, D-9)."""
 
 _ICMP_QUERIES = frozenset({8, 10, 13, 15, 17})
 """ICMP types that ``unreach`` answers (E-30)."""
@@ -56,7 +59,19 @@ class _Altered:
 class Search:
     """A search that has met a rule which does more than end it."""
 
-    __slots__ = ("calls", "engine", "fields", "found", "hits", "lines", "looked_for", "looked_up", "steps", "tos")
+    __slots__ = (
+        "calls",
+        "engine",
+        "fields",
+        "found",
+        "hits",
+        "lines",
+        "looked_for",
+        "looked_up",
+        "steps",
+        "times",
+        "tos",
+    )
 
     def __init__(self, engine: Engine, fields: Fields, calls: tuple[int, ...] = ()) -> None:
         self.engine = engine
@@ -69,9 +84,11 @@ class Search:
         self.looked_for: str | None = None
         self.found: tuple[State, Direction] | None = None
         self.steps = 0
+        self.times = 0
 
     def take_up(self, resume: Resume) -> None:
         """Go on as the search stood when it was left; what was said of a re-injection no longer holds (X-9)."""
+        self.times = resume.times + 1
         changed: dict[str, object] = {"reinjected": None}
         if resume.tos is not None:
             changed["tos"] = self.tos = resume.tos
@@ -133,7 +150,7 @@ class Search:
 
     def _act(self, step: Step, position: int) -> Verdict | int:
         self.steps += 1
-        if self.steps > _MOST_STEPS:
+        if self.steps > _MOST_STEPS or self.times > _MOST_TIMES:
             return self.end(Action.DENY, step.entry)
         if step.entry.rule.log is not None:
             self._log(step)
@@ -180,7 +197,8 @@ class Search:
         later = None
         if resume and decider is not None:
             fields = self.fields
-            later = Resume(decider.rule.number, decider.serial, self.tos, fields.tags, world.fib, self.calls)
+            place = decider.rule.number, decider.serial
+            later = Resume(*place, self.tos, fields.tags, world.fib, self.calls, self.times)
         return Verdict(
             action,
             None if decider is None else decider.rule.number,

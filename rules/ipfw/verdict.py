@@ -18,6 +18,8 @@ class Resume(NamedTuple):
     tags: frozenset[int] | None
     fib: int
     calls: tuple[int, ...]
+    times: int = 0
+    """How often this datagram's search has gone on so before."""
 
 
 class Verdict:

@@ -46,6 +46,10 @@ PROGRAMS = {
     "freebsd-sample": "freebsd_sample",
     "passthrough": "passthrough",
     "eat": "eat",
+    "tee-capture": "tee_capture",
+    "mangle": "mangle",
+    "mss-clamp": "mss_clamp",
+    "delay": "delay",
 }
 """The module of each program, by the program's name, in the order in which they are listed."""
 
@@ -78,6 +82,8 @@ class Surroundings:
     """Where its progress and its complaints go."""
     now: Callable[[], float] = time.monotonic
     """Seconds, never going back: the machine's, or a router's."""
+    date: Callable[[], float] = time.time
+    """Seconds since 1970; a router's time begins there."""
     socket: Callable[..., Any] = socket.socket
     """Makes further sockets: the machine's, or a router's."""
     port: int = 0

@@ -238,14 +238,14 @@ class DivertSocket(QueueSocket):
             return
         self._check_open()
         self._option(level, name)
-        options = value.to_bytes(4, "little") if isinstance(value, int) else bytes(value)
+        options = (value & 0xFFFFFFFF).to_bytes(4, "little") if isinstance(value, int) else bytes(value)
         if len(options) > 40 or len(options) & 3:
             fail(errno.EINVAL, f"{len(options)} octets of IP options")
         self.ip_options = options
 
     def _set_multicast_source(self, value: int | bytes, is_local: Callable[[int], bool]) -> None:
         """An ``in_addr``, or the address in an ``ip_mreqn``; 0.0.0.0 takes it back (linux.md T4)."""
-        octets = value.to_bytes(4, "little") if isinstance(value, int) else bytes(value)
+        octets = (value & 0xFFFFFFFF).to_bytes(4, "little") if isinstance(value, int) else bytes(value)
         if len(octets) < 4:
             fail(errno.EINVAL, f"an address has 4 octets, not {len(octets)}")
         address = int.from_bytes(octets[4:8] if len(octets) >= _MREQN else octets[:4], "big")

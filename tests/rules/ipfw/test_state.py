@@ -177,3 +177,15 @@ def rules_of_freebsd_4() -> RuleSet:
     rules = rule_set("10 allow udp from any to any keep-state", profile="freebsd-4")
     rules.evaluate(out())
     return rules
+
+
+def test_a_tee_that_its_own_state_finds_again_does_not_go_on_for_ever() -> None:
+    """The state of rule 10 sends each datagram from rule 20 back to 10, whose original goes on behind it (D-3)."""
+    rules = rule_set("10 tee 8668 udp from any to any out keep-state", "20 check-state", "30 allow ip from any to any")
+    verdict = rules.evaluate(out())
+    copies = 0
+    while verdict.resume is not None:
+        copies += 1
+        assert copies < 5000
+        verdict = rules.evaluate(out(), resume=verdict.resume)
+    assert (verdict.action, copies > 100) == (Action.DENY, True)
