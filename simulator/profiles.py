@@ -343,7 +343,10 @@ def resolve(name: str, **switches: Any) -> Profile:
         if hint is None:
             raise TypeError(f"{name} has no switch {key!r} (it has {', '.join(sorted(own | engine))})")
         _check(key, value, hint)
-    rules = dataclasses.replace(profile.rules, **{key: switches[key] for key in switches if key in engine})
+    base = profile.rules
+    if "ipfw_dialect" in switches:
+        base = ipfw.switches_of(name, switches["ipfw_dialect"])
+    rules = dataclasses.replace(base, **{key: switches[key] for key in switches if key in engine})
     return dataclasses.replace(profile, rules=rules, **{key: switches[key] for key in switches if key in own})
 
 

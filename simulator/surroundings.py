@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rules.addresses import mask_of
 from rules.fields import UDP, Fields
 from rules.ipfw.surroundings import Owner, Route
 from simulator.node import Node
@@ -28,6 +29,13 @@ class RouterSurroundings:
     def addresses(self, interface: str) -> tuple[int, ...] | None:
         found = self._node.interfaces.get(interface)
         return None if found is None else tuple(each.host for each in found.addresses)
+
+    def network_of(self, interface: str) -> tuple[int, int] | None:
+        found = self._node.interfaces.get(interface)
+        if found is None or not found.addresses:
+            return None
+        first = found.addresses[0]
+        return first.host, mask_of(first.length)
 
     def route(self, address: int) -> Route | None:
         route = self._node.routes.lookup(address)

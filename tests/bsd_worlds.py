@@ -40,12 +40,15 @@ OUTGOING = ("0.0.0.0", 0)
 
 
 class BsdWorld:
-    """``em0`` 192.168.1.1/24, ``em1`` 10.0.0.1/24, a default route by 10.0.0.254; all that no rule says is allowed."""
+    """``em0`` 192.168.1.1/24, ``em1`` 10.0.0.1/24, a default route by 10.0.0.254; all that no rule says is allowed.
+
+    Rules are in the second language, which every system has.
+    """
 
     def __init__(
         self, profile: str, *rules: str, mtu: int = 1500, default_accept: bool = True, **switches: Any
     ) -> None:
-        self.router = Router(profile, default_accept=default_accept, **switches)
+        self.router = Router(profile, default_accept=default_accept, **{"ipfw_dialect": "ipfw2"} | switches)
         self.em0 = self.router.add_interface("em0", "192.168.1.1/24")
         self.em1 = self.router.add_interface("em1", "10.0.0.1/24", mtu=mtu)
         self.router.add_route("0.0.0.0/0", via="10.0.0.254")

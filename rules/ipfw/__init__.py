@@ -4,9 +4,7 @@ Commands in the language of ipfw(8) change a :class:`RuleSet`; it says of each d
 
 Not modelled, and refused with one clear line (exit status 69): dummynet (``pipe``, ``queue``,
 ``sched``), ``netgraph`` and ``ngtee``, ``altq``, MAC addresses (``MAC``, ``mac-type``), IPv6 addresses and options
-(``src-ip6``, ``dst-ip6``, ``icmp6types``, ``ext6hdr``, ``flow-id``, ``reset6``, ``unreach6``), DragonFly's
-``defrag``, a preprocessor (``-p``).  FreeBSD 4 is modelled with its second dialect (ipfw2); the first one (ipfw1) is
-not there.
+(``src-ip6``, ``dst-ip6``, ``icmp6types``, ``ext6hdr``, ``flow-id``, ``reset6``, ``unreach6``), a preprocessor (``-p``).
 """
 
 from rules.errors import CommandError
@@ -15,15 +13,17 @@ from rules.ipfw.rule import Action, Effect, Element, Limit, Log, Rule, TagMark
 from rules.ipfw.ruleset import Counters, Result, RuleSet
 from rules.ipfw.state import Lifetimes
 from rules.ipfw.surroundings import NOWHERE, Host, Owner, Route, Surroundings
-from rules.ipfw.switches import PROFILES, Switches
+from rules.ipfw.switches import DIALECTS, PROFILES, Dialect, Switches, switches_of
 from rules.ipfw.verdict import Resume, Verdict
 
 __all__ = [
+    "DIALECTS",
     "NOWHERE",
     "PROFILES",
     "Action",
     "CommandError",
     "Counters",
+    "Dialect",
     "Effect",
     "Element",
     "Host",
@@ -41,4 +41,5 @@ __all__ = [
     "Switches",
     "TagMark",
     "Verdict",
+    "switches_of",
 ]

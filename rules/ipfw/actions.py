@@ -29,6 +29,9 @@ def _number(action: Action) -> Reader:
     """``skipto N``, ``call N`` and ``nat N``: 1 to 65534, kept in sixteen bits, or ``tablearg``."""
 
     def read(words: Words, word: str, switches: Switches, fibs: int) -> Effect:
+        if switches.tool == "2003":
+            words.need("missing skipto/pipe/queue number")
+            return Effect(action, leading_number(words.take())[0] & 0xFFFF)
         argument = _argument(words, word)
         if words.accept("tablearg"):
             return Effect(action, TABLEARG)
@@ -96,6 +99,8 @@ def _forward(words: Words, word: str, switches: Switches, fibs: int) -> Effect:
     """``fwd ADDRESS[,PORT]``; the port may also follow a colon."""
     words.need("missing forward address[:port]")
     host = words.take()
+    if switches.tool == "2003":
+        return _forward_of_2003(host)
     separator = "," if "," in host else ":"
     host, has_port, port_text = host.partition(separator)
     number = 0
@@ -113,6 +118,15 @@ def _forward(words: Words, word: str, switches: Switches, fibs: int) -> Effect:
     if address is None:
         raise RefusalError("", DATA_ERROR)
     return Effect(Action.FWD, number, address or TABLEARG)
+
+
+def _forward_of_2003(word: str) -> Effect:
+    """The port behind a colon or a comma; a host that is unknown is 0.0.0.0."""
+    host, has_port, port_text = word.partition(":" if ":" in word else ",")
+    found = port(port_text, 0) if port_text else None
+    if has_port and found is None:
+        raise RefusalError(f"illegal forwarding port ``{port_text}''", DATA_ERROR)
+    return Effect(Action.FWD, found[0] & 0xFFFF if found else 0, address_of_host(host) or 0)
 
 
 def _setdscp(words: Words, word: str, switches: Switches, fibs: int) -> Effect:
@@ -179,7 +193,7 @@ ACTIONS: dict[str, Reader] = {
     "queue": _unmodelled,
     "netgraph": _unmodelled,
     "ngtee": _unmodelled,
-    "defrag": _unmodelled,
+    "defrag": _plain(Action.DEFRAG),
     "abort": _unmodelled,
     "abort6": _unmodelled,
     "setmark": _unmodelled,

@@ -10,17 +10,21 @@ import re
 
 from rules.addresses import ALL_ONES, prefix_length
 from rules.ipfw.names import PROTOCOL_NAMES, PROTOCOLS, service_port
+from rules.ipfw.placequestions import driver_and_unit
 from rules.ipfw.questions import (
     AddressIn,
+    AddressInNumberedTable,
     AddressInSet,
     AddressInTable,
     AddressIsLocal,
     AddressIsLocal6,
+    AddressOfInterface,
     End,
     Family,
     InterfaceAddress,
     InterfacePattern,
     InterfaceTable,
+    InterfaceUnits,
 )
 from rules.ipfw.switches import Switches
 from rules.ipfw.words import DATA_ERROR, NO_HOST, UNAVAILABLE, RefusalError, Words, leading_number
@@ -51,6 +55,8 @@ ADDRESS_WORDS = 31
 _TOO_LONG = 63
 _HOSTS = {"localhost": 0x7F000001}
 _INTERFACE_NAME_OCTETS = 15
+_DRIVER_NAME_OCTETS = 9
+"""Of the name of a driver with its unit, FreeBSD 4 keeps so many."""
 
 
 def inet_aton(text: str) -> int | None:
@@ -108,6 +114,8 @@ def source_or_destination(
     argument of ``src-ip`` and ``dst-ip``, which never mean IPv6.
     """
     word = words.need("missing address")
+    if not switches.address_lists:
+        return _single(words, end, negated=negated, switches=switches)
     first = re.split("[/,]", word, maxsplit=1)[0]
     if not ip4_only and (protocol == IP6 or word == "me6" or _is_ip6(first)):
         return _ip6(words, switches, end)
@@ -119,6 +127,58 @@ def source_or_destination(
     if word.startswith("table("):
         return AddressInTable(end, *table_reference(word, switches))
     return _blocks(word, end, negated=negated)
+
+
+def _single(words: Words, end: End, *, negated: bool, switches: Switches) -> Predicate | None:
+    """``any``, ``me``, one block, a set, and where there are such ``<N>`` and ``[INTERFACE]`` (ipfw2.c of 2003)."""
+    if words.accept("any"):
+        return None
+    if words.accept("me"):
+        return AddressIsLocal(end)
+    word = words.take()
+    if re.fullmatch("<.+>", word) and switches.table_syntax == "<N>":
+        number, rest = leading_number(word[1:-1], 0)
+        if rest:
+            raise RefusalError(f"invalid tableid ``{word}''", DATA_ERROR)
+        return AddressInNumberedTable(end, number & 0xFFFF)
+    if re.fullmatch(r"\[.+\]", word) and switches.interface_addresses:
+        name, colon, modifier = word[1:-1].partition(":")
+        if colon and modifier != "net":
+            raise RefusalError(f"invalid ifname modifier: {modifier}", DATA_ERROR)
+        return AddressOfInterface(end, name[:_INTERFACE_NAME_OCTETS], network=bool(colon))
+    separator = "/" if "/" in word else ":"
+    host, separated, rest = word.partition(separator)
+    address = address_of_host(host)
+    if address is None:
+        raise RefusalError(f"hostname ``{host}'' unknown", NO_HOST)
+    if not separated:
+        return Source(address) if end is End.SOURCE else Destination(address)
+    mask = _mask(separator, rest)
+    base = address & mask
+    if "{" in rest:
+        return _single_members(end, base, mask, rest.partition("{")[2])
+    if mask == 0:
+        if negated:
+            raise RefusalError("not any never matches", DATA_ERROR)
+        return None
+    return Source(base, mask) if end is End.SOURCE else Destination(base, mask)
+
+
+def _single_members(end: End, base: int, mask: int, members: str) -> AddressInSet:
+    """Numbers alone; the tool reads no further at anything else, and ends with status 0 where it complains."""
+    length = prefix_length(mask)
+    if length is None or not 24 <= length <= 31:
+        raise RefusalError(f"invalid set with mask {-1 if length is None else length}", 0)
+    size, low, bits = 1 << 32 - length, base & 0xFF, 0
+    while members[:1].isdigit():
+        number, rest = leading_number(members, 0)
+        if not low <= number & 0xFFFF < low + size:
+            raise RefusalError(f"addr {number & 0xFFFF} out of range [{low}-{low + size - 1}]", 0)
+        bits |= 1 << (number & 0xFFFF) - low
+        if not rest.startswith(","):
+            break
+        members = rest[1:]
+    return AddressInSet(end, base, size, bits)
 
 
 def _is_ip6(text: str) -> bool:
@@ -215,10 +275,13 @@ def _set(end: End, base: int, mask: int, members: str) -> AddressInSet:
     return AddressInSet(end, base, size, bits)
 
 
-def protocol(words: Words, *, compatible: bool) -> tuple[Predicate | None, int] | None:
+def protocol(
+    words: Words, *, compatible: bool, families: bool = True, whole: bool = True
+) -> tuple[Predicate | None, int] | None:
     """The protocol that the next word names, taken: its question (None for ``ip``) and its number; None if it is none.
 
-    ``compatible``: in its place before ``from``, where ``ipv4`` and ``ipv6`` are understood, too.
+    ``compatible``: in its place before ``from``, where ``ipv4`` and ``ipv6`` are understood, too.  ``families``: the
+    tool knows ``ip4`` and ``ip6``.  ``whole``: nothing may follow a number; else its low eight bits count.
     """
     if words.means("all") or words.peek() == "ip":
         words.take()
@@ -227,10 +290,12 @@ def protocol(words: Words, *, compatible: bool) -> tuple[Predicate | None, int] 
     if word is None:
         return None
     for family, names in ((4, ("ip4", "ipv4")), (6, ("ip6", "ipv6"))):
-        if word in (names if compatible else names[:1]):
+        if families and word in (names if compatible else names[:1]):
             words.take()
             return Family(family), IP6 if family == 6 else IP
     number, rest = leading_number(word)
+    if not whole:
+        number, rest = number & 0xFF, ""
     if rest or number <= 0:
         if word not in PROTOCOLS:
             return None
@@ -240,17 +305,31 @@ def protocol(words: Words, *, compatible: bool) -> tuple[Predicate | None, int] 
     return ProtocolIs(number), number & 0xFF
 
 
-def interface(word: str, switches: Switches) -> InterfaceName | InterfacePattern | InterfaceAddress | InterfaceTable:
+def interface(
+    word: str, switches: Switches
+) -> InterfaceName | InterfacePattern | InterfaceUnits | InterfaceAddress | InterfaceTable:
     """The argument of ``recv``, ``xmit`` and ``via`` (E-18); ``any`` is not for here."""
-    if word.startswith("table("):
+    if word.startswith("table(") and switches.table_syntax == "table(N)":
         return InterfaceTable(*table_reference(word, switches))
     if not word[:1].isdigit():
+        if switches.interface_units:
+            return _units(word[:_DRIVER_NAME_OCTETS])
         name = word[:_INTERFACE_NAME_OCTETS]
         return InterfacePattern(name) if re.search(r"[*?\[]", word) else InterfaceName(name)
     address = inet_aton(word)
     if address is None:
         raise RefusalError(f"bad ip address ``{word}''", DATA_ERROR)
     return InterfaceAddress(address)
+
+
+def _units(name: str) -> InterfaceName | InterfaceUnits:
+    """``em0``, or as :class:`InterfaceUnits` what is not just letters and a number: ``em*``, ``em``."""
+    if re.fullmatch(r"[^0-9*]+(0|[1-9][0-9]*)", name):
+        return InterfaceName(name)
+    driver, star, _ = name.partition("*")
+    if star and not re.search("[0-9]", driver):
+        return InterfaceUnits(driver)
+    return InterfaceUnits(*driver_and_unit(name))
 
 
 def port(text: str, protocol: int) -> tuple[int, str] | None:
@@ -268,10 +347,15 @@ def port(text: str, protocol: int) -> tuple[int, str] | None:
     return None if number_of_name is None else (number_of_name, text[found.end() :])
 
 
-def ports(words: Words, protocol: int) -> Ranges | None:
-    """The next word as a list of ports and ranges, taken; None, the word left, if it is not one."""
+def ports(words: Words, protocol: int, *, forgiving: bool = False) -> Ranges | None:
+    """The next word as a list of ports and ranges, taken; None, the word left, if it is not one.
+
+    ``forgiving``: as ipfw2.c of 2003, which stops reading where it finds no port.
+    """
     word = words.peek()
     assert word is not None
+    if forgiving:
+        return _ports_of_2003(words, protocol)
     pairs: list[tuple[int, int]] = []
     rest = word
     while rest:
@@ -302,11 +386,38 @@ def ports(words: Words, protocol: int) -> Ranges | None:
     return Ranges(tuple(pairs))
 
 
-def number_or_list(words: Words, complaint: str) -> Ranges:
+def _ports_of_2003(words: Words, protocol: int) -> Ranges | None:
+    pairs: list[tuple[int, int]] = []
+    rest = words.peek() or ""
+    while rest:
+        here = rest
+        found = port(rest, protocol)
+        if found is None:
+            break
+        low, rest = found
+        high = low
+        if rest.startswith("-"):
+            found = port(rest[1:], protocol) if rest[1:] else None
+            if found is None:
+                break
+            high, rest = found
+        elif rest and not rest.startswith(","):
+            raise RefusalError(f"invalid separator <{rest[0]}> in <{here}>\n", DATA_ERROR)
+        pairs.append((low & 0xFFFF, high & 0xFFFF))
+        rest = rest[1:]
+    if not pairs:
+        return None
+    if len(pairs) + 1 > _TOO_LONG:
+        raise RefusalError("too many ports/ranges\n", DATA_ERROR)
+    words.take()
+    return Ranges(tuple(pairs))
+
+
+def number_or_list(words: Words, complaint: str, *, lists: bool = True) -> Ranges:
     """A number in C notation, or with ``-`` or ``,`` a list: the argument of ``iplen`` and its like."""
     word = words.peek()
     assert word is not None
-    if "-" in word or "," in word:
+    if lists and ("-" in word or "," in word):
         ranges = ports(words, IP)
         if ranges is None:
             raise RefusalError(f"{complaint} {word}", DATA_ERROR)

@@ -38,7 +38,7 @@ from rules.ipfw.words import (
 if TYPE_CHECKING:
     from rules.ipfw.ruleset import RuleSet
 
-__all__ = ["Options", "Session", "run_command"]
+__all__ = ["Options", "Session", "forget_everything", "forget_log", "getopt", "run_command"]
 
 _USAGE_TEXT = 'usage: ipfw [options]\ndo "ipfw -h" or "man ipfw" for details'
 _BAD_ARGUMENTS = "bad arguments, for usage summary ``ipfw''"
@@ -105,7 +105,7 @@ def _file(rules: RuleSet, arguments: list[str], session: Session) -> None:
     text = rules.files.get(path)
     if text is None:
         raise RefusalError(f"pathname: {path}: No such file or directory", USAGE)
-    rest = _getopt(arguments, "cfNnp:qS", session)
+    rest = getopt(arguments, "cfNnp:qS", session)
     if rest is None:
         raise RefusalError(_BAD_ARGUMENTS, USAGE)
     if "p" in session.options:
@@ -119,7 +119,7 @@ def _file(rules: RuleSet, arguments: list[str], session: Session) -> None:
             return
 
 
-def _getopt(arguments: list[str], letters: str, session: Session) -> list[str] | None:
+def getopt(arguments: list[str], letters: str, session: Session) -> list[str] | None:
     """getopt(3): collects option letters; the arguments behind them, None after a wrong one."""
     at = 0
     while at < len(arguments) and re.match("-.", arguments[at]):
@@ -158,7 +158,7 @@ def _command(rules: RuleSet, arguments: list[str], session: Session) -> bool:
         return False
     counters_before = "a" in session.options
     session.options.letters.discard("a")
-    rest = _getopt(words_of_line, "abcdefhinNp:qs:STtv", session)
+    rest = getopt(words_of_line, "abcdefhinNp:qs:STtv", session)
     if rest is None:
         return False
     if "h" in session.options:
@@ -324,10 +324,10 @@ class _Command:
     # zero, resetlog (M-2)
 
     def zero(self) -> None:
-        self._clear("Accounting cleared", "cleared", _forget_everything)
+        self._clear("Accounting cleared", "cleared", forget_everything)
 
     def resetlog(self) -> None:
-        self._clear("Logging counts reset", "logging count reset", _forget_log)
+        self._clear("Logging counts reset", "logging count reset", forget_log)
 
     def _clear(self, all_done: str, one_done: str, clear: Callable[[Entry], None]) -> None:
         words = self.words
@@ -505,13 +505,15 @@ class _Command:
         ).run()
 
 
-def _forget_everything(entry: Entry) -> None:
+def forget_everything(entry: Entry) -> None:
+    """What ``zero`` does to a rule."""
     entry.packets = entry.octets = 0
     entry.matched_at = None
     entry.logged = 0
 
 
-def _forget_log(entry: Entry) -> None:
+def forget_log(entry: Entry) -> None:
+    """What ``resetlog`` does to a rule."""
     entry.logged = 0
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from rules.blocks import Allowed, allowed_by, either
 from rules.fields import Fields
-from rules.ipfw.questions import Bound, Comment, ReceivedBy, TransmittedBy
+from rules.ipfw.questions import Bound, Comment, ReceivedBy, TcpOptions, TransmittedBy
 from rules.ipfw.rule import Element
 from rules.ipfw.world import Test, World
 from rules.predicates import (
@@ -128,6 +128,8 @@ def _ready(question: Predicate, world: World) -> Test:
         bind = getattr(question.interfaces, "bind", None)
         if bind is not None:
             return type(question)(bind(world)).test
+    if isinstance(question, TcpOptions) and world.transaction_tcp:
+        return question.test_with_transactions
     special = _SPECIAL.get(type(question))
     return (special(question) if special else None) or question.test
 

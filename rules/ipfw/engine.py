@@ -25,13 +25,14 @@ from typing import TYPE_CHECKING
 from rules import roster
 from rules.classifier import Classifier, Clause, read_attributes, vector
 from rules.fields import ICMP, TCP, Fields
+from rules.ipfw.log import refusal_line
 from rules.ipfw.rule import Action
 from rules.ipfw.search import Search
 from rules.ipfw.state import StateTable
 from rules.ipfw.step import Entry, Step
 from rules.ipfw.switches import Switches
 from rules.ipfw.verdict import Resume, Verdict
-from rules.ipfw.world import Test, TransportCutShortError, World
+from rules.ipfw.world import BogusFragmentError, Test, TransportCutShortError, World
 from rules.roster import Roster
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Engine"]
 
-_TRANSPORT_OCTETS = {TCP: 20, 17: 8, ICMP: 4, 132: 12}
+SCTP = 132
+_TRANSPORT_OCTETS = {TCP: 20, 17: 8, ICMP: 4, SCTP: 12}
 """Octets of transport header that must be there at offset 0 (F-13)."""
 
 _Item = tuple[tuple[Test, ...], Step]
@@ -65,6 +67,14 @@ class Engine:
         self.now = now
         self.verbose = True
         self.one_pass = True
+        self.verbose_limit = 0
+        """``net.inet.ip.fw.verbose_limit``: most lines of a rule, 0 for no limit (E-42)."""
+        self.transport_octets = {
+            protocol: octets
+            for protocol, octets in _TRANSPORT_OCTETS.items()
+            if protocol != SCTP or switches.sctp_header_needed
+        }
+        self._refused = 0
         self.roster: Roster[_Item] = Roster(engine, self._clauses, read_attributes)
         self.keys: list[tuple[int, int]] = []
         """(number, serial) of each step."""
@@ -109,7 +119,7 @@ class Engine:
     def step_of(self, entry: Entry) -> Step:
         """An entry's step, made when it is first asked for."""
         if entry.step is None:
-            entry.step = Step(entry, self.world)
+            entry.step = Step(entry, self.world, self.switches)
         return entry.step
 
     def _item(self, step: Step) -> _Item:
@@ -191,7 +201,7 @@ class Engine:
         self, fields: Fields, start_after: int = 0, resume: Resume | None = None, calls: tuple[int, ...] = ()
     ) -> Verdict:
         """One pass through the list: see :meth:`rules.ipfw.RuleSet.evaluate`."""
-        needed = _TRANSPORT_OCTETS.get(fields.protocol)
+        needed = self.transport_octets.get(fields.protocol)
         if needed and self._is_cut_short(fields, needed):
             return Verdict(Action.DENY, None, tags=fields.tags)
         world = self.world
@@ -241,8 +251,8 @@ class Engine:
                         return outcome
                     position = outcome
                     fields = search.fields
-        except TransportCutShortError:
-            return (search or Search(self, fields)).end(Action.DENY, None)
+        except TransportCutShortError as reason:
+            return self._end_inside(search or Search(self, fields), reason)
 
     def _look_up(self, tables: Classifier, fields: Fields, position: int, search: Search | None) -> Verdict:
         """Candidate after candidate."""
@@ -276,8 +286,24 @@ class Engine:
                         continue
                 if not is_new:
                     found ^= 1 << bits - 1
-        except TransportCutShortError:
-            return (search or Search(self, fields)).end(Action.DENY, None)
+        except TransportCutShortError as reason:
+            return self._end_inside(search or Search(self, fields), reason)
+
+    def _end_inside(self, search: Search, reason: TransportCutShortError) -> Verdict:
+        """A question could not be asked: the packet is dropped, and no rule has decided (F-13)."""
+        if isinstance(reason, BogusFragmentError):
+            search.lines += self._refuse(search.fields)
+        return search.end(Action.DENY, None)
+
+    def _refuse(self, fields: Fields) -> list[str]:
+        """What is logged of a fragment that no rule decided about (F-13)."""
+        self._refused += 1
+        if not self.verbose or (self.verbose_limit and self._refused > self.verbose_limit):
+            return []
+        lines = [refusal_line(fields)]
+        if self._refused == self.verbose_limit:
+            lines.append(f"ipfw: limit {self.verbose_limit} reached on entry -1")
+        return lines
 
     def _is_cut_short(self, fields: Fields, needed: int) -> bool:
         if fields.fragment_offset:

@@ -17,9 +17,11 @@ from math import isnan
 from rules.ipfw.actions import read_action
 from rules.ipfw.addressing import ADDRESS_WORDS, ports, protocol, source_or_destination
 from rules.ipfw.names import LIMIT_MASKS
+from rules.ipfw.numberedtables import MOST_TABLES
 from rules.ipfw.options import OPTIONS, Context, unsigned_argument
 from rules.ipfw.questions import (
     AddressIn,
+    AddressInNumberedTable,
     AddressInSet,
     AddressInTable,
     Comment,
@@ -30,18 +32,14 @@ from rules.ipfw.questions import (
     Tagged,
     TransmittedBy,
 )
-from rules.ipfw.rule import DEFAULT_RULE, DEFAULT_STATE, Action, Element, Limit, Log, Rule, TagMark
+from rules.ipfw.rule import CHANCE_UNIT, DEFAULT_RULE, DEFAULT_STATE, Action, Element, Limit, Log, Rule, TagMark
 from rules.ipfw.switches import Switches
 from rules.ipfw.words import DATA_ERROR, UNAVAILABLE, USAGE, RefusalError, Words, leading_number, state_name
 from rules.predicates import DestinationPort, Predicate, SourcePort, Via
 
-__all__ = ["CHANCE_UNIT", "is_acceptable", "read_rule"]
-
-CHANCE_UNIT = 0x7FFFFFFF
-"""``prob`` is kept as an integer of this many parts (E-12)."""
+__all__ = ["is_acceptable", "read_chance", "read_rule"]
 
 _RULE_WORDS = 254
-_LAST_SET = 31
 
 
 def read_rule(words: Words, switches: Switches, *, verbose_limit: int = 0, fibs: int = 1) -> Rule:
@@ -52,15 +50,17 @@ def read_rule(words: Words, switches: Switches, *, verbose_limit: int = 0, fibs:
     number = 0
     if (words.peek() or "")[:1].isdigit():
         number = leading_number(words.take())[0]
+        if not switches.wide_rule_numbers:
+            number &= 0xFFFF
     owner = 0
     if words.peek(1) is not None and words.accept("set"):
         owner = leading_number(words.peek() or "")[0]
-        if not 0 <= owner <= _LAST_SET:
+        if not 0 <= owner <= switches.highest_set:
             raise RefusalError(f"illegal set {words.peek()}", DATA_ERROR)
         words.take()
     chance = None
     if words.peek(1) is not None and words.accept("prob"):
-        chance = _chance(words.take())
+        chance = read_chance(words.take())
     effect = read_action(words, switches, fibs)
     log, tag = _parameters(words, switches, verbose_limit)
     body = _Body(words, switches)
@@ -79,7 +79,8 @@ def read_rule(words: Words, switches: Switches, *, verbose_limit: int = 0, fibs:
     )
 
 
-def _chance(text: str) -> int | None:
+def read_chance(text: str) -> int | None:
+    """``prob P`` in parts of :data:`CHANCE_UNIT`; None for 1, which is always."""
     try:
         chance = float(text)
     except ValueError:
@@ -93,6 +94,8 @@ def _parameters(words: Words, switches: Switches, verbose_limit: int) -> tuple[L
     """``log``, ``tag`` and ``untag`` in any order, each once."""
     log: Log | None = None
     tag: TagMark | None = None
+    if switches.tool == "2003":
+        return Log(_logamount(words, verbose_limit)) if words.accept("log") else None, None
     while (word := words.peek()) in ("log", "altq", "tag", "untag") and word not in switches.missing_words:
         words.take()
         if word == "log":
@@ -157,7 +160,9 @@ class _Body:
             word = words.need("missing protocol")
             if word in ("mac", "MAC"):
                 raise RefusalError("MAC is not modelled here", UNAVAILABLE)
-            found = protocol(words, compatible=True)
+            switches = self.switches
+            families, whole = "ip4" not in switches.missing_words, switches.tool != "2003"
+            found = protocol(words, compatible=True, families=families, whole=whole)
             if found is None:
                 if self.elements:
                     raise RefusalError(f"invalid protocol ``{word}''", DATA_ERROR)
@@ -186,7 +191,7 @@ class _Body:
     def _ports(self, question: Callable[..., Predicate]) -> None:
         self._not()
         if self.words and not self.words.accept("any"):
-            ranges = ports(self.words, self.context.protocol)
+            ranges = ports(self.words, self.context.protocol, forgiving=self.switches.tool == "2003")
             if ranges is not None:
                 self._ask(question(ranges))
 
@@ -297,10 +302,13 @@ class _Body:
         if self._in_braces:
             raise RefusalError(f"{word} cannot be part of an or block", USAGE)
         if self.state is not None:
-            raise RefusalError("only one of keep-state and limit is allowed", USAGE)
+            others = "rdr, keep-state" if "rdr" not in self.switches.missing_words else "keep-state"
+            raise RefusalError(f"only one of {others} and limit is allowed", USAGE)
         mask = count = 0
         negated = self.context.negated and word == "keep-state"
-        if word == "limit":
+        if word == "limit" and self.switches.tool == "2003":
+            mask, count = self._limit_of_2003()
+        elif word == "limit":
             while (name := self.words.peek()) is not None and name in LIMIT_MASKS:
                 mask |= LIMIT_MASKS[name]
                 self.words.take()
@@ -313,6 +321,20 @@ class _Body:
         self.state = Limit(mask, count, negated, name)
         self.context.negated = False
         self._joinable = False
+
+    def _limit_of_2003(self) -> tuple[int, int]:
+        """The word before the last may be a mask; the count comes behind the last mask, whatever it is."""
+        words, mask = self.words, 0
+        complaint = "limit needs mask and # of connections"
+        words.need(complaint)
+        while len(words) > 1 and words.peek() in LIMIT_MASKS:
+            mask |= LIMIT_MASKS[words.take()]
+        count = leading_number(words.take())[0] & 0xFFFF
+        if not count:
+            raise RefusalError("limit: limit must be >0", USAGE)
+        if not mask:
+            raise RefusalError("missing limit mask", USAGE)
+        return mask, count
 
 
 def _length(question: Predicate) -> int:
@@ -333,6 +355,10 @@ def _length(question: Predicate) -> int:
     return 2
 
 
+def _names_no_table(question: Predicate) -> bool:
+    return isinstance(question, AddressInNumberedTable) and question.number >= MOST_TABLES
+
+
 def is_acceptable(rule: Rule, *, fibs: int) -> bool:
     """Whether the kernel takes a rule that the tool has read (E-4, G-34)."""
     lengths = [_length(element.question) for element in rule.elements]
@@ -343,5 +369,6 @@ def is_acceptable(rule: Rule, *, fibs: int) -> bool:
             for element, length in zip(rule.elements, lengths, strict=True)
             if not isinstance(element.question, Comment)
         )
+        and not any(_names_no_table(element.question) for element in rule.elements)
         and not any(isinstance(element.question, Fib) and element.question.number >= fibs for element in rule.elements)
     )

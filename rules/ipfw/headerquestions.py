@@ -12,6 +12,7 @@ from rules.ipfw.world import TransportCutShortError
 from rules.predicates import Ranges
 
 __all__ = [
+    "AnyFragment",
     "Dscp",
     "Established",
     "Family",
@@ -51,6 +52,16 @@ class FragmentBits:
         field = fields.fragment
         found = field >> 8 & 0xE0 | (field & OFFSET_MASK != 0)
         return found & self.present == self.present and not found & self.absent
+
+
+@dataclass(frozen=True, slots=True)
+class AnyFragment:
+    """``ipfrag``: not a whole datagram, be it the first, a middle or the last part (DF-6)."""
+
+    reads: ClassVar[frozenset[str]] = frozenset({"fragment_offset", "more_fragments"})
+
+    def test(self, fields: Fields) -> bool:
+        return fields.more_fragments or fields.fragment_offset != 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +184,7 @@ class Dscp:
 
 _IP_OPTION_BITS = {137: 0x02, 131: 0x01, 7: 0x04, 68: 0x08}
 _TCP_OPTION_BITS = {2: 0x01, 3: 0x02, 4: 0x04, 5: 0x04, 8: 0x08}
+_WITH_TRANSACTIONS = {**_TCP_OPTION_BITS, 11: 0x10, 12: 0x10, 13: 0x10}
 
 
 def _options_present(options: bytes, bits: dict[int, int], *, strict: bool) -> int | None:
@@ -212,7 +224,7 @@ class IpOptions:
 
 @dataclass(frozen=True, slots=True)
 class TcpOptions:
-    """``tcpoptions``: mss 1, window 2, sack 4, ts 8, cc 16 (never found).
+    """``tcpoptions``: mss 1, window 2, sack 4, ts 8, cc 16 (never found, but in systems with T/TCP).
 
     Raises :class:`TransportCutShortError` for a segment that ends inside its options (F-13).
     """
@@ -223,12 +235,19 @@ class TcpOptions:
     absent: int = 0
 
     def test(self, fields: Fields) -> bool:
+        return self._test(fields, _TCP_OPTION_BITS)
+
+    def test_with_transactions(self, fields: Fields) -> bool:
+        """The same where connection counts are known (RFC 1644)."""
+        return self._test(fields, _WITH_TRANSACTIONS)
+
+    def _test(self, fields: Fields, bits: dict[int, int]) -> bool:
         options = fields.tcp_options
         if options is None:
             if fields.protocol == TCP and fields.fragment_offset == 0:
                 raise TransportCutShortError
             return False
-        found = _options_present(options, _TCP_OPTION_BITS, strict=False) or 0
+        found = _options_present(options, bits, strict=False) or 0
         return found & self.present == self.present and not found & self.absent
 
 

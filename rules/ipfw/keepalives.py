@@ -58,6 +58,8 @@ def _before(sequence: int) -> int:
 def _is_asked(state: State, end: Direction, states: StateTable) -> bool:
     """Whether the end whose packets go this way is asked."""
     match states.switches.keepalive_ends:
+        case "none":
+            return False
         case "both":
             return True
         case "silent":

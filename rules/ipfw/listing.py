@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rules.addresses import ALL_ONES, dotted, prefix_length
-from rules.ipfw.grammar import CHANCE_UNIT
+from rules.ipfw.first.questions import MaskedPort
 from rules.ipfw.names import (
     DSCP_NAMES,
     FRAGMENT_BITS,
@@ -31,11 +31,14 @@ from rules.ipfw.nat.instances import GLOBAL
 from rules.ipfw.questions import (
     TABLEARG,
     AddressIn,
+    AddressInNumberedTable,
     AddressInSet,
     AddressInTable,
     AddressIsLocal,
     AddressIsLocal6,
+    AddressOfInterface,
     Antispoof,
+    AnyFragment,
     Comment,
     Diverted,
     Dscp,
@@ -46,6 +49,7 @@ from rules.ipfw.questions import (
     FlowInTable,
     FragmentBits,
     Incoming,
+    InterfaceAddress,
     IpOptions,
     IpVersion,
     Never,
@@ -61,11 +65,12 @@ from rules.ipfw.questions import (
     TransmittedBy,
     VerifyReversePath,
 )
-from rules.ipfw.rule import Action, Effect, Element, Limit, Rule
+from rules.ipfw.rule import CHANCE_UNIT, Action, Effect, Element, Limit, Rule
 from rules.ipfw.switches import Switches
 from rules.predicates import (
     Destination,
     DestinationPort,
+    IcmpCode,
     IcmpType,
     LaterFragment,
     Predicate,
@@ -81,11 +86,11 @@ __all__ = [
     "Style",
     "action_words",
     "address_words",
-    "body",
     "end_of",
     "limit_words",
     "option_words",
     "protocol_word",
+    "second_body",
 ]
 
 
@@ -124,8 +129,8 @@ def _block(address: int, mask: int, style: Style) -> str:
     return dotted(address) if length == 32 else f"{dotted(address)}/{length}"
 
 
-def _set_members(question: AddressInSet) -> str:
-    """Runs of three and more as a range, shorter ones number by number (L-6)."""
+def _set_members(question: AddressInSet, *, runs: bool) -> str:
+    """Runs of three and more as a range, shorter ones number by number (L-6); without ``runs``, all of them so."""
     parts: list[str] = []
     low, at = question.base & 0xFF, 0
     while at < question.size:
@@ -135,7 +140,7 @@ def _set_members(question: AddressInSet) -> str:
         end = at
         while end + 1 < question.size and question.members >> end + 1 & 1:
             end += 1
-        if end >= at + 2:
+        if end >= at + 2 and runs:
             parts.append(f"{at + low}-{end + low}")
             at = end
         else:
@@ -152,7 +157,9 @@ def address_words(question: Predicate, style: Style) -> str:
         case AddressIn(_, blocks):
             return ",".join(_block(address, mask, style) for address, mask in blocks)
         case AddressInSet(base=base, size=size):
-            return f"{dotted(base)}/{33 - size.bit_length()}{_set_members(question)}"
+            return f"{dotted(base)}/{33 - size.bit_length()}{_set_members(question, runs=style.switches.address_lists)}"
+        case AddressOfInterface() | AddressInNumberedTable():
+            return str(question)
         case AddressInTable(table=table, value=value):
             return f"table({table})" if value is None else f"table({table},{value})"
     return "me6" if isinstance(question, AddressIsLocal6) else "me"
@@ -209,12 +216,14 @@ _OPTION_WORDS: dict[type, Callable[[Any, Style], str]] = {
     LaterFragment: lambda question, style: "frag offset" if style.switches.fragment_lists else "frag",
     FragmentBits: lambda question, style: _flags("frag", question.present, question.absent, FRAGMENT_BITS),
     Diverted: lambda question, style: _DIVERTED_WORDS[question.ways],
-    ReceivedBy: lambda question, style: f"recv {question.interfaces}",
-    TransmittedBy: lambda question, style: f"xmit {question.interfaces}",
-    Via: lambda question, style: f"via {question.interfaces}",
+    AnyFragment: lambda question, style: "ipfrag",
+    ReceivedBy: lambda question, style: _interface("recv", question.interfaces, style),
+    TransmittedBy: lambda question, style: _interface("xmit", question.interfaces, style),
+    Via: lambda question, style: _interface("via", question.interfaces, style),
     IcmpType: lambda question, style: f"icmptypes {question.types}",
+    IcmpCode: lambda question, style: f"icmpcodes {question.codes}",
     NumberIn: lambda question, style: f"{_NUMBER_WORDS[question.field]} {_numbers(question.ranges, style)}",
-    TcpNumber: lambda question, style: f"{_NUMBER_WORDS[question.field]} {_signed(question.number)}",
+    TcpNumber: lambda question, style: f"{_NUMBER_WORDS[question.field]} {_sequence(question.number, style)}",
     Tagged: lambda question, style: f"tagged {_numbers(question.tags, style)}",
     IpVersion: lambda question, style: f"ipver {question.version}",
     Family: lambda question, style: f"ip{question.version}",
@@ -236,6 +245,7 @@ _OPTION_WORDS: dict[type, Callable[[Any, Style], str]] = {
     ),
     Fib: lambda question, style: f"fib {question.number}",
     Never: lambda question, style: question.words,
+    MaskedPort: lambda question, style: f"{'src' if question.end is End.SOURCE else 'dst'}-port {question}",
 }
 
 
@@ -244,13 +254,29 @@ def option_words(question: Predicate, style: Style) -> str:
     return _OPTION_WORDS[type(question)](question, style)
 
 
-def _signed(number: int) -> int:
-    """The tool prints sequence numbers as signed 32-bit integers."""
-    return number - 0x100000000 if number & 0x80000000 else number
+def _sequence(number: int, style: Style) -> int:
+    """Most tools print sequence numbers as signed 32-bit integers."""
+    return number - 0x100000000 if number & 0x80000000 and style.switches.signed_sequence_numbers else number
+
+
+def _interface(word: str, interfaces: object, style: Style) -> str:
+    twice = style.switches.lists_address_twice and isinstance(interfaces, InterfaceAddress)
+    return f"{word} {interfaces} {word} " if twice else f"{word} {interfaces}"
 
 
 def _dscp(point: int) -> str:
     return DSCP_NAMES.get(point, str(point))
+
+
+_ADDRESSES = (
+    AddressIn,
+    AddressInNumberedTable,
+    AddressInSet,
+    AddressInTable,
+    AddressIsLocal,
+    AddressIsLocal6,
+    AddressOfInterface,
+)
 
 
 def end_of(question: Predicate) -> End | None:
@@ -259,7 +285,7 @@ def end_of(question: Predicate) -> End | None:
         return End.SOURCE
     if isinstance(question, Destination):
         return End.DESTINATION
-    if isinstance(question, AddressIn | AddressInSet | AddressInTable | AddressIsLocal | AddressIsLocal6):
+    if isinstance(question, _ADDRESSES):
         return question.end
     return None
 
@@ -453,8 +479,8 @@ class _Printer:
         self.line.append(opening + "not " * element.negated + words)
 
 
-def body(rule: Rule, style: Style) -> str:
-    """A rule from its ``prob`` on, without number, counters and set (L-1.4 to L-1.8)."""
+def second_body(rule: Rule, style: Style) -> str:
+    """A rule of the second language from its ``prob`` on, without number, counters and set (L-1.4 to L-1.8)."""
     switches = style.switches
     action = action_words(rule.effect, switches)
     parts = []

@@ -13,7 +13,7 @@ from rules.ipfw.questions import TABLEARG
 from rules.ipfw.rule import Action, Effect
 from rules.ipfw.switches import LimitLog
 
-__all__ = ["cleared_line", "full_line", "limit_line", "log_line"]
+__all__ = ["cleared_line", "full_line", "limit_line", "log_line", "refusal_line"]
 
 _Flow = tuple[int, int, int, int, int]
 _LIMIT_OPCODE = 40
@@ -27,6 +27,7 @@ _WORDS = {
     Action.RESET: "Reset",
     Action.REASS: "Reass",
     Action.NAT: "Nat",
+    Action.DEFRAG: "UNKNOWN",
     Action.CHECK_STATE: "UNKNOWN",
     Action.SETDSCP: "UNKNOWN",
 }
@@ -39,8 +40,10 @@ _WORDS_WITH_ARGUMENT = {
 }
 
 
-def _action(effect: Effect, argument: int, hop: int) -> str:
+def _action(effect: Effect, argument: int, hop: int, *, terse: bool) -> str:
     if effect.action is Action.UNREACH:
+        if terse:
+            return "Unreach"
         return "Reject" if argument == 1 else f"Unreach {argument}"
     if effect.action is Action.FWD:
         host = dotted(hop if effect.address == TABLEARG else effect.address)
@@ -66,20 +69,32 @@ def _flow(fields: Fields) -> str:
     return f"P:{fields.protocol} {source} {destination}"
 
 
-def _fragment(fields: Fields) -> str:
-    if not fields.more_fragments and fields.fragment_offset == 0:
+def _fragment(fields: Fields, *, terse: bool = False) -> str:
+    if fields.fragment_offset == 0 and (terse or not fields.more_fragments):
         return ""
     length = fields.total_length - fields.header_length
-    more = "+" if fields.more_fragments else ""
+    more = "+" if fields.more_fragments and not terse else ""
     return f" (frag {fields.identification}:{length}@{fields.fragment_offset * 8}{more})"
 
 
-def log_line(number: int, effect: Effect, argument: int, hop: int, fields: Fields) -> str:
-    """``ipfw: RULE ACTION FLOW in|out via INTERFACE[ FRAGMENT]``; ``argument`` and ``hop`` stand for ``tablearg``."""
+def _place(fields: Fields) -> str:
     leaving = fields.transmit_interface
     way, interface = ("in", fields.receive_interface) if leaving is None else ("out", leaving)
-    via = f" via {interface}" if interface else ""
-    return f"ipfw: {number} {_action(effect, argument, hop)} {_flow(fields)} {way}{via}{_fragment(fields)}"
+    return f"{way} via {interface}" if interface else way
+
+
+def log_line(number: int, effect: Effect, argument: int, hop: int, fields: Fields, *, terse: bool = False) -> str:
+    """``ipfw: RULE ACTION FLOW in|out via INTERFACE[ FRAGMENT]``; ``argument`` and ``hop`` stand for ``tablearg``.
+
+    ``terse``: as ip_fw.c has it, without the code of ``unreach`` and without a word about first fragments.
+    """
+    action = _action(effect, argument, hop, terse=terse)
+    return f"ipfw: {number} {action} {_flow(fields)} {_place(fields)}{_fragment(fields, terse=terse)}"
+
+
+def refusal_line(fields: Fields) -> str:
+    """Of a packet that was dropped before any rule decided (F-13, ip_fw.c)."""
+    return f"ipfw: -1 Refuse {_flow(fields)} {_place(fields)}{_fragment(fields)}"
 
 
 def limit_line(style: LimitLog, number: int, flow: _Flow, masked: _Flow, entries: int) -> str:

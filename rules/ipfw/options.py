@@ -24,6 +24,7 @@ from rules.ipfw.questions import (
     TABLEARG,
     AddressInTable,
     Antispoof,
+    AnyFragment,
     Comment,
     Diverted,
     Dscp,
@@ -54,6 +55,7 @@ from rules.ipfw.tablequestions import LOOKUP_KEYS
 from rules.ipfw.words import DATA_ERROR, UNAVAILABLE, USAGE, RefusalError, Words, leading_number
 from rules.predicates import (
     DestinationPort,
+    IcmpCode,
     IcmpType,
     LaterFragment,
     Predicate,
@@ -66,6 +68,7 @@ from rules.predicates import (
 __all__ = ["OPTIONS", "Context", "dscp_point", "unsigned_argument"]
 
 _COMMENT_LIMIT = 84
+_COMPLAINTS_OF_2003 = {"ipid requires id": "ipid requires length"}
 
 
 class Context:
@@ -130,8 +133,9 @@ def _constant(question: Predicate) -> Reader:
 
 def _numbers(field: str, complaint: str, refusal: str) -> Reader:
     def read(words: Words, context: Context) -> Read:
-        words.need(complaint)
-        return Read(NumberIn(field, number_or_list(words, refusal)))
+        lists = context.switches.number_lists
+        words.need(complaint if lists else _COMPLAINTS_OF_2003.get(complaint, complaint))
+        return Read(NumberIn(field, number_or_list(words, refusal, lists=lists)))
 
     return read
 
@@ -155,16 +159,30 @@ def _fragment(words: Words, context: Context) -> Read:
 
 
 def _icmp_types(words: Words, context: Context) -> Read:
+    """Types up to the highest that the tool takes; one that takes all of them complains in the plural."""
     words.need("icmptypes requires list of types")
-    types, rest = set(), words.take()
+    highest = context.switches.highest_typed_icmp_type
+    types = _octets(words.take(), "invalid ICMP type" if highest < 0xFF else "invalid ICMP types")
+    if max(types, default=0) > highest:
+        raise RefusalError("ICMP type out of range", DATA_ERROR)
+    return Read(IcmpType(Ranges(tuple((number, number) for number in types))))
+
+
+def _icmp_codes(words: Words, context: Context) -> Read:
+    words.need("icmpcodes requires list of codes")
+    codes = _octets(words.take(), "invalid ICMP codes")
+    return Read(IcmpCode(Ranges(tuple((number, number) for number in codes))))
+
+
+def _octets(rest: str, complaint: str) -> list[int]:
+    """Numbers in C notation, cut to eight bits, in order."""
+    numbers = set()
     while rest:
         number, rest = leading_number(rest.removeprefix(","), 0)
         if rest and not rest.startswith(","):
-            raise RefusalError("invalid ICMP type", DATA_ERROR)
-        if number & 0xFF > 31:
-            raise RefusalError("ICMP type out of range", DATA_ERROR)
-        types.add(number & 0xFF)
-    return Read(IcmpType(Ranges(tuple((number, number) for number in sorted(types)))))
+            raise RefusalError(complaint, DATA_ERROR)
+        numbers.add(number & 0xFF)
+    return sorted(numbers)
 
 
 def _interface(question: Callable[..., Predicate]) -> Reader:
@@ -236,7 +254,8 @@ def _tcp_number(field: str) -> Reader:
 
 def _protocol(words: Words, context: Context) -> Read:
     words.need("missing protocol")
-    found = protocol(words, compatible=False)
+    families = "ip4" not in context.switches.missing_words
+    found = protocol(words, compatible=False, families=families, whole=context.switches.tool != "2003")
     if found is None:
         raise RefusalError(f"invalid protocol ``{words.peek()}''", DATA_ERROR)
     question, context.protocol = found
@@ -259,7 +278,7 @@ def _ports(question: Callable[[Ranges], Predicate], name: str) -> Reader:
         words.need(f"missing {name} port")
         if words.accept("any"):
             return Read(None)
-        ranges = ports(words, context.protocol)
+        ranges = ports(words, context.protocol, forgiving=context.switches.tool == "2003")
         if ranges is None:
             raise RefusalError(f"invalid {name} port {words.peek()}", DATA_ERROR)
         return Read(question(ranges))
@@ -330,6 +349,9 @@ OPTIONS: dict[str, Reader] = {
     "via": _interface(Via),
     "icmptypes": _icmp_types,
     "icmptype": _icmp_types,
+    "icmpcodes": _icmp_codes,
+    "icmpcode": _icmp_codes,
+    "ipfrag": _constant(AnyFragment()),
     "ipttl": _numbers("ttl", "ipttl requires TTL", "invalid ipttl"),
     "ipid": _numbers("identification", "ipid requires id", "invalid ipid"),
     "iplen": _numbers("total_length", "iplen requires length", "invalid ip len"),

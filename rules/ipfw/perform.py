@@ -118,6 +118,16 @@ def _reassemble(search: Search, step: Step, position: int) -> Verdict | int:
     return search.end(Action.REASS, step.entry, resume=True)
 
 
+def _defragment(search: Search, step: Step, position: int) -> Verdict | int:
+    """Incoming fragments are counted and wait for the others; what is whole, or leaving, goes on uncounted (DF-6)."""
+    fields = search.fields
+    is_fragment = fields.more_fragments or fields.fragment_offset != 0
+    if not is_fragment or fields.transmit_interface is not None:
+        return position
+    search.count(step.entry)
+    return search.end(Action.DEFRAG, step.entry, resume=True)
+
+
 def _set_fib(search: Search, step: Step, position: int) -> int:
     search.count(step.entry)
     search.engine.world.fib = search.argument(step)
@@ -145,6 +155,7 @@ PERFORM: dict[Action, Perform] = {
     Action.UNREACH: _unreach,
     Action.RESET: _reset,
     Action.REASS: _reassemble,
+    Action.DEFRAG: _defragment,
     Action.SETFIB: _set_fib,
     Action.SETDSCP: _set_dscp,
     Action.CHECK_STATE: _go_on,

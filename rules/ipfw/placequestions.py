@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container
 from dataclasses import dataclass
 from enum import Enum
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import ClassVar
 
 from rules.addresses import dotted
@@ -18,16 +20,21 @@ from rules.predicates import is_fixed
 
 __all__ = [
     "AddressIn",
+    "AddressInNumberedTable",
     "AddressInSet",
     "AddressIsLocal",
     "AddressIsLocal6",
+    "AddressOfInterface",
+    "AnyInterface",
     "End",
     "Incoming",
     "InterfaceAddress",
     "InterfacePattern",
     "InterfaceTable",
+    "InterfaceUnits",
     "ReceivedBy",
     "TransmittedBy",
+    "driver_and_unit",
 ]
 
 
@@ -126,7 +133,54 @@ class AddressIsLocal6:
         return False
 
 
+@dataclass(frozen=True, slots=True)
+class AddressOfInterface(Bound):
+    """``[em0]``, ``[em0:net]``: the address that an interface has at the moment, or the network of that."""
+
+    end: End
+    interface: str
+    network: bool = False
+
+    @property
+    def reads(self) -> frozenset[str]:
+        return self.end.reads
+
+    def bind(self, world: World) -> Test:
+        def test(fields: Fields) -> bool:
+            found = world.surroundings.network_of(self.interface)
+            if found is None:
+                return False
+            address, mask = found
+            return not (self.end.of(fields) ^ address) & (mask if self.network else 0xFFFFFFFF)
+
+        return test
+
+    def __str__(self) -> str:
+        return f"[{self.interface}{':net' if self.network else ''}]"
+
+
 # Interfaces and direction
+
+
+@dataclass(frozen=True, slots=True)
+class AddressInNumberedTable(Bound):
+    """``<N>``: in a table of DragonFly, whose entries count how often they were asked (DF-6)."""
+
+    may_raise: ClassVar[bool] = True
+    """Strictly not, but asking leaves a trace, so it must not be left out."""
+    end: End
+    number: int
+
+    @property
+    def reads(self) -> frozenset[str]:
+        return self.end.reads
+
+    def bind(self, world: World) -> Test:
+        table, end = world.numbered_table(self.number), self.end
+        return lambda fields: table.lookup(end.of(fields)) is not None
+
+    def __str__(self) -> str:
+        return f"<{self.number}>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +208,42 @@ class InterfacePattern:
 
     def __str__(self) -> str:
         return self.pattern
+
+
+@lru_cache(maxsize=1024)
+def driver_and_unit(name: str) -> tuple[str, int]:
+    """``em0`` -> ("em", 0): how FreeBSD 4 sees the name of an interface; a name without digits is its unit 0."""
+    found = re.match(r"([^0-9]*)([0-9]*)", name)
+    assert found is not None
+    return found[1], int(found[2] or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceUnits:
+    """One unit of a driver's interfaces, or (``unit`` None, ``em*``) all of them (E-18, FreeBSD 4)."""
+
+    driver: str
+    unit: int | None = None
+
+    def __contains__(self, interface: str | None) -> bool:
+        if interface is None:
+            return False
+        driver, unit = driver_and_unit(interface)
+        return driver == self.driver and self.unit in (None, unit)
+
+    def __str__(self) -> str:
+        return f"{self.driver}{'*' if self.unit is None else self.unit}"
+
+
+@dataclass(frozen=True, slots=True)
+class AnyInterface:
+    """``via any`` where that is a question: there is an interface at all (ip_fw.c)."""
+
+    def __contains__(self, interface: str | None) -> bool:
+        return interface is not None
+
+    def __str__(self) -> str:
+        return "any"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from rules.ipfw.bound import (
     Bound,
 )
 from rules.ipfw.headerquestions import (
+    AnyFragment,
     Dscp,
     Established,
     Family,
@@ -37,14 +38,18 @@ from rules.ipfw.originquestions import (
 )
 from rules.ipfw.placequestions import (
     AddressIn,
+    AddressInNumberedTable,
     AddressInSet,
     AddressIsLocal,
     AddressIsLocal6,
+    AddressOfInterface,
+    AnyInterface,
     End,
     Incoming,
     InterfaceAddress,
     InterfacePattern,
     InterfaceTable,
+    InterfaceUnits,
     ReceivedBy,
     TransmittedBy,
 )
@@ -53,11 +58,15 @@ from rules.ipfw.tablequestions import AddressInTable, FlowInTable, tables_of
 __all__ = [
     "TABLEARG",
     "AddressIn",
+    "AddressInNumberedTable",
     "AddressInSet",
     "AddressInTable",
     "AddressIsLocal",
     "AddressIsLocal6",
+    "AddressOfInterface",
     "Antispoof",
+    "AnyFragment",
+    "AnyInterface",
     "Bound",
     "Comment",
     "Diverted",
@@ -72,6 +81,7 @@ __all__ = [
     "InterfaceAddress",
     "InterfacePattern",
     "InterfaceTable",
+    "InterfaceUnits",
     "IpOptions",
     "IpVersion",
     "Never",

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from rules.addresses import dotted
-from rules.ipfw.listing import Style, body
+from rules.ipfw.first import listing as first
+from rules.ipfw.listing import Style, second_body
 from rules.ipfw.names import PROTOCOL_NAMES
 from rules.ipfw.state import Kind, State
 from rules.ipfw.step import Entry
 
 __all__ = ["Columns", "Report"]
+
+_BODIES = {"ipfw1": first.body, "ipfw2": second_body}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,14 +64,14 @@ class Report:
             words += self._time(entry.matched_at)
         if columns.sets:
             words += f"set {rule.set} "
-        return f"{words}{body(rule, self.style)}\n"
+        return f"{words}{_BODIES[self.style.switches.ipfw_dialect](rule, self.style)}\n"
 
     def _time(self, matched_at: float | None) -> str:
         if self.columns.time == "T":
             return f"{int(matched_at or 0):10} "
-        blank = " " * self.style.switches.blank_after_time
+        switches = self.style.switches
         if matched_at is None:
-            return " " * 24 + blank
+            return ("\t\t\t" if switches.tabs_for_no_time else " " * 24) + " " * switches.blank_after_time
         return f"{datetime.fromtimestamp(matched_at, UTC):%a %b %e %H:%M:%S %Y} "
 
     def state(self, state: State, now: float) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rules.ipfw.grammar import CHANCE_UNIT
 from rules.ipfw.listing import Style, action_words, address_words, end_of, limit_words, option_words, protocol_word
 from rules.ipfw.questions import (
     AddressInTable,
@@ -18,7 +17,7 @@ from rules.ipfw.questions import (
     Family,
     Incoming,
 )
-from rules.ipfw.rule import DEFAULT_STATE, Action, Element, Rule
+from rules.ipfw.rule import CHANCE_UNIT, DEFAULT_STATE, Action, Element, Rule
 from rules.ipfw.switches import PROFILES
 from rules.predicates import DestinationPort, Predicate, ProtocolIs, SourcePort
 

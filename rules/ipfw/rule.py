@@ -10,7 +10,21 @@ from enum import StrEnum
 
 from rules.predicates import Predicate
 
-__all__ = ["DEFAULT_RULE", "DEFAULT_STATE", "Action", "Effect", "Element", "Limit", "Log", "Rule", "TagMark"]
+__all__ = [
+    "CHANCE_UNIT",
+    "DEFAULT_RULE",
+    "DEFAULT_STATE",
+    "Action",
+    "Effect",
+    "Element",
+    "Limit",
+    "Log",
+    "Rule",
+    "TagMark",
+]
+
+CHANCE_UNIT = 0x7FFFFFFF
+"""``prob`` is kept as an integer of this many parts (E-12)."""
 
 DEFAULT_STATE = "default"
 """Name of dynamic state that was given none."""
@@ -35,6 +49,7 @@ class Action(StrEnum):
     UNREACH = "unreach"
     RESET = "reset"
     REASS = "reass"
+    DEFRAG = "defrag"
     SETFIB = "setfib"
     SETDSCP = "setdscp"
     CHECK_STATE = "check-state"

@@ -18,6 +18,7 @@ from rules import roster
 from rules.errors import CommandError
 from rules.fields import Fields
 from rules.ipfw.chain import Chain
+from rules.ipfw.classic.commands import run_classic
 from rules.ipfw.commands import Session, run_command
 from rules.ipfw.engine import Engine
 from rules.ipfw.keepalives import Keepalive, due
@@ -27,7 +28,7 @@ from rules.ipfw.rule import Action, Rule
 from rules.ipfw.state import StateTable
 from rules.ipfw.step import Entry
 from rules.ipfw.surroundings import NOWHERE, Surroundings
-from rules.ipfw.switches import PROFILES, Switches
+from rules.ipfw.switches import Dialect, Switches, switches_of
 from rules.ipfw.sysctl import sysctl
 from rules.ipfw.verdict import Resume, Verdict
 from rules.ipfw.world import World
@@ -35,6 +36,7 @@ from rules.ipfw.world import World
 __all__ = ["Counters", "Result", "RuleSet"]
 
 _SWITCHED_OFF = Verdict(Action.ALLOW, None)
+_TOOLS = {"2003": run_classic, "2014": run_command}
 
 
 class Result(NamedTuple):
@@ -57,6 +59,7 @@ class RuleSet:
     """The rule list of one system, with its lookup tables and dynamic state.
 
     ``profile``: a name of :data:`~rules.ipfw.switches.PROFILES`, or a :class:`~rules.ipfw.switches.Switches` value.
+    ``ipfw_dialect``: the rule language, ``"ipfw1"`` or ``"ipfw2"``, of a named system that has both.
     ``surroundings``: what rules may ask about the host.  ``default``: ``"deny"`` or ``"allow"``, what rule 65535 does.
     ``now``: seconds since the epoch, a number or a callable; also an attribute that may be set.
     ``chance``: a callable for random numbers in [0, 1), for ``prob``; by default a generator of fixed seed.
@@ -72,6 +75,7 @@ class RuleSet:
         profile: str | Switches = "freebsd-10",
         surroundings: Surroundings | None = None,
         *,
+        ipfw_dialect: Dialect | None = None,
         default: str = "deny",
         now: float | Callable[[], float] = 0.0,
         chance: Callable[[], float] | None = None,
@@ -80,16 +84,16 @@ class RuleSet:
         log: Callable[[str], object] | None = None,
         engine: str = "auto",
     ) -> None:
-        if isinstance(profile, str) and profile not in PROFILES:
-            raise ValueError(f"{profile=} is none of {', '.join(PROFILES)}")
         if default not in ("deny", "allow"):
             raise ValueError(f"{default=} is neither deny nor allow")
-        self.switches = PROFILES[profile] if isinstance(profile, str) else profile
+        self.switches = switches_of(profile, ipfw_dialect) if isinstance(profile, str) else profile
         self.world = World(
             surroundings or NOWHERE,
             chance or random.Random(0).random,
             highest_icmp_type=self.switches.highest_icmp_type,
             typed_tables=self.switches.typed_tables,
+            transaction_tcp=self.switches.transaction_tcp,
+            now=self.time,
         )
         self.chain: Chain = Chain(Action(default))
         self._now: float | Callable[[], float] = now
@@ -100,8 +104,6 @@ class RuleSet:
         self.messages: list[str] = []
         """Lines that commands wrote to the log, oldest first, unless they go elsewhere."""
         self.log = log or self.messages.append
-        self.verbose_limit: int = 0
-        """``net.inet.ip.fw.verbose_limit``: what ``log`` without ``logamount`` means, 0 for no limit (E-42)."""
         self.variables: dict[str, bool] = {
             "firewall": True,
             "one_pass": True,
@@ -115,6 +117,15 @@ class RuleSet:
     def nats(self) -> Instances:
         """The instances of in-kernel ``nat``."""
         return self.world.nats
+
+    @property
+    def verbose_limit(self) -> int:
+        """``net.inet.ip.fw.verbose_limit``: what ``log`` without ``logamount`` means, 0 for no limit (E-42)."""
+        return self.engine.verbose_limit
+
+    @verbose_limit.setter
+    def verbose_limit(self, limit: int) -> None:
+        self.engine.verbose_limit = limit
 
     # Time
 
@@ -151,7 +162,7 @@ class RuleSet:
         if words[:1] == ["ipfw"]:
             words = words[1:]
         session = Session()
-        run_command(self, words, session)
+        _TOOLS[self.switches.tool](self, words, session)
         return Result("".join(session.stdout), "".join(session.stderr), session.status)
 
     def run_file(self, text: str, name: str = "/dev/stdin") -> str:

@@ -128,7 +128,8 @@ class Search:
         count = self.engine.world.argument("limit") if state.count == TABLEARG else state.count
         if not self.engine.states.install(entry, self.fields, state.mask, count, state.name):
             self.lines += self.engine.states.complaints
-            self.count(entry)
+            if self.engine.switches.limit_reached_counts:
+                self.count(entry)
             return self.end(Action.DENY, entry)
         return position if state.negated else self._act(step, position)
 
@@ -164,8 +165,9 @@ class Search:
         if log is None or not self.engine.verbose or (log.amount and entry.logged >= log.amount):
             return
         entry.logged += 1
-        hop = self.engine.world.argument("ipv4")
-        self.lines.append(log_line(entry.rule.number, step.effect, self.argument(step), hop, self.fields))
+        engine = self.engine
+        hop, terse = engine.world.argument("ipv4"), engine.switches.terse_log
+        self.lines.append(log_line(entry.rule.number, step.effect, self.argument(step), hop, self.fields, terse=terse))
         if entry.logged == log.amount:
             self.lines.append(f"ipfw: limit {log.amount} reached on entry {entry.rule.number}")
 

@@ -213,6 +213,8 @@ class StateTable:
         if state.flags == _SYN:
             return lifetimes.syn
         if state.flags in _OPEN:
+            if not self.switches.state_waits_for_acks:
+                return lifetimes.ack
             if ack is None:
                 return None
             before = state.acks[direction]
@@ -266,6 +268,8 @@ class StateTable:
         self._names[name] = self._names.get(name, 0) + 1
         self._bucket(flow).insert(0, state)
         self._renew(state, Direction.FORWARD, fields.tcp_flags, None)
+        if self.switches.state_counts_first:
+            state.packets, state.octets = 1, fields.total_length
         return True
 
     def _has_room(self, *, parent: bool = False) -> bool:
@@ -304,10 +308,13 @@ class StateTable:
         self._bucket(key).insert(0, parent)
         return parent
 
-    def _bucket(self, flow: Flow) -> list[State]:
+    def slot_of(self, flow: Flow) -> int:
+        """The number of a flow's bucket."""
         _, source, destination, source_port, destination_port = flow
-        number = (source ^ destination ^ source_port ^ destination_port) & self.buckets - 1
-        return self._buckets.setdefault(number, [])
+        return (source ^ destination ^ source_port ^ destination_port) & self.buckets - 1
+
+    def _bucket(self, flow: Flow) -> list[State]:
+        return self._buckets.setdefault(self.slot_of(flow), [])
 
     def _to_front(self, state: State) -> None:
         bucket = self._bucket(state.flow)

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 from rules.blocks import NOWHERE
 from rules.classifier import Clause
 from rules.ipfw.compiled import ready
+from rules.ipfw.first.bogus import guarded
 from rules.ipfw.perform import PERFORM
 from rules.ipfw.questions import TABLEARG
-from rules.ipfw.rule import Action, Rule
+from rules.ipfw.rule import CHANCE_UNIT, Action, Rule
+from rules.ipfw.switches import Switches
 from rules.ipfw.verdict import Verdict
 from rules.ipfw.world import Test, World
 
@@ -70,14 +72,17 @@ class Step:
         "verdict",
     )
 
-    def __init__(self, entry: Entry, world: World) -> None:
+    def __init__(self, entry: Entry, world: World, switches: Switches) -> None:
         rule = entry.rule
         self.entry = entry
         self.key = (rule.number, entry.serial)
         self.effect = rule.effect
         self.chance = ready_chance(rule.chance, world)
-        self.asks = ready(rule.elements, world)
+        self.asks = ready(guarded(rule.elements) if switches.tcp_rules_refuse_offset_one else rule.elements, world)
         self.tests = tuple(one.test for one in self.asks)
+        if switches.prob_is_last:
+            self.tests += ready_chance(rule.chance, world, small_is_no=True)
+            self.chance = ()
         self.is_stateful = rule.state is not None or rule.effect.action is Action.CHECK_STATE
         # A rule with state looks the flow up before it asks anything (G-32), so it is always "met".
         self.entry_tests: tuple[Test, ...] = () if self.is_stateful else (*self.chance, *self.tests)
@@ -162,12 +167,14 @@ class Step:
                 yield Clause(allowed, one.alternatives, one.test)
 
 
-def ready_chance(chance: int | None, world: World) -> tuple[Test, ...]:
-    """``prob`` as the question that is asked first (E-12): a 31-bit random number below a bound."""
+def ready_chance(chance: int | None, world: World, *, small_is_no: bool = False) -> tuple[Test, ...]:
+    """``prob`` as a question (E-12): a 31-bit random number below a bound, or (``small_is_no``) not below the rest."""
     if chance is None:
         return ()
     draw = world.chance
     bound = chance
+    if small_is_no:
+        return (lambda fields: int(draw() * 0x80000000) >= CHANCE_UNIT - bound,)
     return (lambda fields: int(draw() * 0x80000000) < bound,)
 
 

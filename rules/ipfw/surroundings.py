@@ -59,6 +59,9 @@ class Surroundings(Protocol):
     def addresses(self, interface: str) -> tuple[int, ...] | None:
         """The addresses of an interface, None if there is no such one. (``nat N config if``)"""
 
+    def network_of(self, interface: str) -> tuple[int, int] | None:
+        """Its first address and the mask of that, None without one. (``[em0]``, ``[em0:net]`` of DragonFly)"""
+
     def route(self, address: int) -> Route | None:
         """The route to it, None if there is none. (``verrevpath`` and its like, E-22)"""
 
@@ -78,6 +81,7 @@ class Host:
     ) -> None:
         own = {name: IPv4Interface(address) for name, address in (interfaces or {}).items()}
         self._addresses = {name: int(interface.ip) for name, interface in own.items()}
+        self._networks = {name: (int(each.ip), int(each.netmask)) for name, each in own.items()}
         self._local = frozenset(self._addresses.values())
         if routes is None:
             routes = [(str(interface.network), name) for name, interface in own.items()]
@@ -101,6 +105,9 @@ class Host:
         """Without any interface, every name is taken."""
         address = self._addresses.get(interface)
         return (address,) if address is not None else None if self._addresses else ()
+
+    def network_of(self, interface: str) -> tuple[int, int] | None:
+        return self._networks.get(interface)
 
     def route(self, address: int) -> Route | None:
         for mask, network, route in self._routes:

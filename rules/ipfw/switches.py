@@ -1,7 +1,8 @@
 """Every behaviour in which the systems' ipfw differ, a named switch with its source; a system = one value.
 
 Statement names (``T-2``, ``M-2a`` ...) are those of the project's behavioural notes on BSD; the systems are FreeBSD 4
-(ipfw2 grammar), 10 (to which the executed head of October 2014 belongs), 11, 13, 14 and DragonFly.
+(with either of its two rule languages), 10 (to which the executed head of October 2014 belongs), 11, 13, 14 and
+DragonFly.
 """
 
 from __future__ import annotations
@@ -9,7 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-__all__ = ["PROFILES", "LimitLog", "Switches"]
+__all__ = ["DIALECTS", "PROFILES", "Dialect", "LimitLog", "Switches", "switches_of"]
+
+Dialect = Literal["ipfw1", "ipfw2"]
+"""The two rule languages."""
 
 LimitLog = Literal["bare", "flow", "masked flow"]
 """How much of a refused flow its log line tells."""
@@ -18,6 +22,15 @@ LimitLog = Literal["bare", "flow", "masked flow"]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Switches:
     """One system's ipfw; the defaults are those of FreeBSD 10."""
+
+    ipfw_dialect: Dialect = "ipfw2"
+    """The rule language: ``"ipfw1"``, the first one, in which FreeBSD 4 is built unless its makers ask for the second
+    (G-38, M-3), or ``"ipfw2"``.  Set by keyword, it brings along everything in which the two differ there.  In the
+    first one ``icmptypes`` and ``established`` let later fragments pass, and ``not me`` is nobody (ip_fw.c)."""
+
+    tool: Literal["2003", "2014"] = "2014"
+    """Which generation of ipfw(8) reads the command line: ``"2003"`` (ipfw.c and ipfw2.c of FreeBSD 4 and DragonFly)
+    takes the shell's words as they are, no rule numbers as ranges, and knows fewer commands (10.1, 10.2)."""
 
     tee_original: Literal["next rule", "accepted"] = "next rule"
     """What becomes of the packet whose copy went to the socket: ``"next rule"`` goes on behind the tee rule in list
@@ -28,6 +41,35 @@ class Switches:
 
     offset_one_is_bogus: bool = False
     """A TCP fragment with offset 1 (octet 8) is dropped before any rule (F-13 as seen on FreeBSD 13)."""
+
+    tcp_rules_refuse_offset_one: bool = False
+    """A TCP fragment with offset 1 that gets as far as the TCP questions of a rule is dropped there and logged as
+    ``Refuse``, rule -1 (F-13, ip_fw.c)."""
+
+    sctp_header_needed: bool = True
+    """An SCTP packet without 12 octets of header is dropped like a short TCP one (F-13); the kernels of 2003 do not
+    know SCTP."""
+
+    transaction_tcp: bool = False
+    """``tcpoptions cc`` finds the options of T/TCP (RFC 1644, ip_fw2.c of 2003); elsewhere they are never found."""
+
+    prob_is_last: bool = False
+    """``prob`` is drawn after all questions, and a small number means no match (ip_fw.c); elsewhere before them, and a
+    small number means a match (E-10, E-12)."""
+
+    limit_reached_counts: bool = True
+    """A packet dropped because ``limit`` is reached, or no state can be made, is counted by the rule (E-26); not so in
+    ip_fw.c."""
+
+    state_waits_for_acks: bool = True
+    """A TCP flow with SYN from both sides lives on only as acknowledgments progress both ways (D-5); in ip_fw.c every
+    packet of it renews its lifetime."""
+
+    state_counts_first: bool = False
+    """The counters of a dynamic entry include the packet that made it (ip_fw2.c of DragonFly; D-10 elsewhere)."""
+
+    terse_log: bool = False
+    """Log lines say ``Unreach`` without a code, and of fragments only those that are not the first (ip_fw.c; E-41)."""
 
     missing_words: frozenset[str] = frozenset()
     """Actions, parameters and options that this system's tool does not know (11.1, G-35, DF-6)."""
@@ -40,6 +82,40 @@ class Switches:
 
     c_notation_ports: bool = False
     """Divert ports in C notation up to 65535, everything else is a service name (M-2a, FreeBSD 4 and DragonFly)."""
+
+    wide_rule_numbers: bool = True
+    """``add 70000`` reaches the kernel, which refuses it (E-4 as observed); else the tool keeps sixteen bits, 4464
+    (ipfw2.c of 2003)."""
+
+    highest_set: int = 31
+    """The highest number of a set that the tool takes (E-5; 30 in ipfw2.c of 2003)."""
+
+    address_lists: bool = True
+    """``10.0.0.1,10.0.0.2`` is a list, and ``10.0.0.0/24{1,5-9}`` may have ranges (E-14); else one address, and single
+    members alone (ipfw2.c of 2003)."""
+
+    number_lists: bool = True
+    """``ipttl``, ``ipid``, ``iplen``, ``tcpwin`` take lists and ranges (E-19); else one number (ipfw2.c of 2003)."""
+
+    interface_units: bool = False
+    """An interface is a driver's name and a unit: ``em*`` is any unit, ``em`` is ``em0`` (E-18, FreeBSD 4); else a name
+    or a shell pattern."""
+
+    table_syntax: Literal["table(N)", "<N>", "none"] = "table(N)"
+    """How a rule names a lookup table: ``"<N>"`` and the commands that go with it are DragonFly's; FreeBSD 4 has none
+    (DF-6)."""
+
+    interface_addresses: bool = False
+    """``[em0]`` stands for an interface's address, ``[em0:net]`` for its network (ipfw2.c of DragonFly)."""
+
+    highest_typed_icmp_type: int = 31
+    """``icmptypes`` takes types up to this one (E-21; 127 in ipfw.c, 255 in ipfw2.c of DragonFly)."""
+
+    signed_sequence_numbers: bool = True
+    """``tcpseq`` and ``tcpack`` are listed as signed numbers (as executed); DragonFly's tool has them unsigned."""
+
+    lists_address_twice: bool = False
+    """``via 10.0.0.1`` is listed as ``via 10.0.0.1 via `` (ipfw2.c of DragonFly prints the empty name, too)."""
 
     add_call: str = "IP_FW_XADD"
     """Name of the socket option in ``getsockopt(...): Invalid argument`` when the kernel refuses a rule (M-1)."""
@@ -80,6 +156,9 @@ class Switches:
     blank_after_time: bool = False
     """A blank follows the last-match time of ``-t`` (L-1, FreeBSD 4 and DragonFly)."""
 
+    tabs_for_no_time: bool = False
+    """Three tabs stand for the time of a rule that never matched (ipfw.c), else 24 blanks (L-1)."""
+
     highest_icmp_type: int = 40
     """``icmptypes`` matches no type above this one (ICMP_MAXTYPE; 18 in what was executed of FreeBSD 10)."""
 
@@ -91,7 +170,7 @@ class Switches:
     of ip_fw_sockopt.c)."""
 
     dyn_max: int = 4096
-    """How many states there may be: ``net.inet.ip.fw.dyn_max`` (D-4)."""
+    """How many states there may be: ``net.inet.ip.fw.dyn_max`` (D-4; 1000 in ip_fw.c)."""
 
     dyn_parent_max: int | None = None
     """How many parents of ``limit`` there may be besides; None: they count as states (D-4, FreeBSD 12 and later)."""
@@ -100,9 +179,10 @@ class Switches:
     """What the log says of a flow beyond its ``limit``: ``"bare"``, that there was one (FreeBSD 4 and DragonFly),
     ``"flow"``, which, or ``"masked flow"``, only what the limit counts by (D-6; ip_fw_dynamic.c of FreeBSD 12)."""
 
-    keepalive_ends: Literal["both", "silent", "silent and known"] = "silent"
-    """Which ends of a dying TCP flow are probed (D-4): ``"both"`` (FreeBSD 4 and DragonFly), those that did not
-    acknowledge anything since the last renewal (ip_fw_dynamic.c of 10), or of these only those that ever did (12)."""
+    keepalive_ends: Literal["none", "both", "silent", "silent and known"] = "silent"
+    """Which ends of a dying TCP flow are probed (D-4): ``"none"`` (ip_fw.c), ``"both"`` (ip_fw2.c of FreeBSD 4 and
+    DragonFly), those that did not acknowledge anything since the last renewal (ip_fw_dynamic.c of 10), or of these
+    only those that ever did (12)."""
 
     keepalive_inclusive: bool = True
     """A flow that has just ``dyn_keepalive_interval`` to live is probed, not only one that has less (TIME_LEQ in
@@ -139,8 +219,7 @@ _DIVERTED = {"diverted", "diverted-loopback", "diverted-output"}
 _NAT_SINCE_13 = frozenset({"unreg_cgn", "port_range"})
 _FAMILIES = {"ip4", "ip6", "ipv4", "ipv6"}
 _OPTIONS_SINCE_5 = {"tagged", "lookup", "dscp", "fib", "jail", "sockarg", "antispoof", "tcpdatalen"}
-_SINCE_FREEBSD_5 = frozenset(_ACTIONS_SINCE_5 | _DIVERTED | _FAMILIES | _OPTIONS_SINCE_5)
-
+_DRAGONFLY = frozenset({"defrag", "rdr", "redirect", "ipfrag", "icmpcode", "icmpcodes"})
 _SINCE_12 = frozenset(
     {"record-state", "set-limit", "defer-action", "defer-immediate-action", "tcpmss", "abort", "abort6", "tcp-setmss"}
     | {"eaction", "create missing", "create or-flush"}
@@ -149,11 +228,16 @@ _SINCE_14 = frozenset(
     {"setmark", "mark", "dst-mac", "src-mac", "type mac", "valtype mark", "lookup mark", "lookup dst-mac"}
     | {"lookup src-mac", "unreach needfrag"}
 )
+_SINCE_FREEBSD_5 = frozenset(_ACTIONS_SINCE_5 | _DIVERTED | _FAMILIES | _OPTIONS_SINCE_5 | {"flow"})
+_NOT_IN_2003 = _SINCE_FREEBSD_5 | _SINCE_12 | _SINCE_14 | {"//", "verrevpath", "versrcreach", "ipsec"}
+_VARIABLES_SINCE_5 = frozenset(
+    {"default_rule", "default_to_accept", "dyn_keep_states", "dyn_parent_count", "dyn_parent_max"}
+)
 
 _FREEBSD_10 = Switches(
     highest_icmp_type=18,
     dscp_zero_is_tablearg=True,
-    missing_words=_NAT_SINCE_13 | {"flow"} | _SINCE_12 | _SINCE_14,
+    missing_words=_NAT_SINCE_13 | {"flow"} | _SINCE_12 | _SINCE_14 | _DRAGONFLY,
     nat_absent="rule {number} not available: Invalid argument",
     nat_delete_quietly=False,
 )
@@ -166,7 +250,7 @@ _FREEBSD_11 = replace(
     nat_absent="nat {number} not available: Invalid argument",
     nat_delete_quietly=True,
     typed_tables=True,
-    missing_words=_NAT_SINCE_13 | _SINCE_12 | _SINCE_14,
+    missing_words=_NAT_SINCE_13 | _SINCE_12 | _SINCE_14 | _DRAGONFLY,
 )
 _FREEBSD_13 = replace(
     _FREEBSD_11,
@@ -177,7 +261,7 @@ _FREEBSD_13 = replace(
     dst_port_word=False,
     fragment_lists=True,
     state_names=True,
-    missing_words=_SINCE_14,
+    missing_words=_SINCE_14 | _DRAGONFLY,
     jail_names=True,
     dyn_max=16384,
     dyn_parent_max=4096,
@@ -187,12 +271,21 @@ _FREEBSD_13 = replace(
     kept_states="their own",
     missing_variables=frozenset(),
 )
-_FREEBSD_4 = Switches(
+_TOOL_OF_2003 = Switches(
+    tool="2003",
     tee_original="accepted",
     tag_beyond_list="drop",
-    missing_words=_SINCE_FREEBSD_5 | {"versrcreach", "//"},
+    sctp_header_needed=False,
+    transaction_tcp=True,
+    missing_words=_NOT_IN_2003 | _DRAGONFLY,
     deprecates_abbreviations=False,
     c_notation_ports=True,
+    wide_rule_numbers=False,
+    highest_set=30,
+    address_lists=False,
+    number_lists=False,
+    interface_units=True,
+    table_syntax="none",
     add_call="IP_FW_ADD",
     delete_absent="rule {number}: setsockopt(IP_FW_DEL): Invalid argument",
     zero_absent_on_stdout=False,
@@ -203,10 +296,25 @@ _FREEBSD_4 = Switches(
     limit_log="bare",
     keepalive_ends="both",
     keepalive_inclusive=False,
-    missing_variables=frozenset(
-        {"default_rule", "default_to_accept", "dyn_keep_states", "dyn_parent_count", "dyn_parent_max"}
-    ),
+    missing_variables=_VARIABLES_SINCE_5,
     table_names=False,
+)
+_FREEBSD_4 = replace(
+    _TOOL_OF_2003,
+    ipfw_dialect="ipfw1",
+    tcp_rules_refuse_offset_one=True,
+    prob_is_last=True,
+    limit_reached_counts=False,
+    state_waits_for_acks=False,
+    dyn_max=1000,
+    keepalive_ends="none",
+    missing_variables=_VARIABLES_SINCE_5 | {"autoinc_step", "dyn_keepalive"},
+    terse_log=True,
+    highest_typed_icmp_type=127,
+    highest_icmp_type=127,
+    dst_port_word=False,
+    reject_word="unreach host",
+    tabs_for_no_time=True,
 )
 
 PROFILES: dict[str, Switches] = {
@@ -214,7 +322,39 @@ PROFILES: dict[str, Switches] = {
     "freebsd-10": _FREEBSD_10,
     "freebsd-11": _FREEBSD_11,
     "freebsd-13": _FREEBSD_13,
-    "freebsd-14": replace(_FREEBSD_13, missing_words=frozenset()),
-    "dragonfly": replace(_FREEBSD_4, missing_words=_SINCE_FREEBSD_5 | {"//", "verrevpath", "versrcreach", "bridged"}),
+    "freebsd-14": replace(_FREEBSD_13, missing_words=_DRAGONFLY),
+    "dragonfly": replace(
+        _TOOL_OF_2003,
+        missing_words=_NOT_IN_2003 | {"bridged"},
+        interface_units=False,
+        table_syntax="<N>",
+        interface_addresses=True,
+        highest_typed_icmp_type=255,
+        highest_icmp_type=255,
+        signed_sequence_numbers=False,
+        lists_address_twice=True,
+        state_counts_first=True,
+    ),
 }
 """The switches by name of the system."""
+
+DIALECTS: dict[str, dict[Dialect, Switches]] = {
+    "freebsd-4": {"ipfw1": _FREEBSD_4, "ipfw2": _TOOL_OF_2003},
+}
+"""The systems that have both rule languages: the switches of each."""
+
+
+def switches_of(system: str, dialect: Dialect | None = None) -> Switches:
+    """The switches of a system, speaking the rule language given, or its usual one.
+
+    :raises ValueError: for a name that is no system's, or a language that it does not have.
+    """
+    if system not in PROFILES:
+        raise ValueError(f"profile={system!r} is none of {', '.join(PROFILES)}")
+    usual = PROFILES[system]
+    spoken = DIALECTS.get(system, {usual.ipfw_dialect: usual})
+    if dialect is None:
+        return usual
+    if dialect not in spoken:
+        raise ValueError(f"ipfw_dialect={dialect!r} is not {' or '.join(map(repr, spoken))}, which {system} has")
+    return spoken[dialect]

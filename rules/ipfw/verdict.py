@@ -25,7 +25,7 @@ class Resume(NamedTuple):
 class Verdict:
     """The end of a search.
 
-    ``action``: ALLOW, DENY, DIVERT, TEE, NAT, FWD, UNREACH, RESET or REASS.
+    ``action``: ALLOW, DENY, DIVERT, TEE, NAT, FWD, UNREACH, RESET, REASS or DEFRAG.
     ``rule``: number of the rule that decided; None for a transport header that is too short (F-13) or, where the system
     drops those, a re-entry tag beyond the list (X-3).
     ``port``: of ``divert`` and ``tee``.  ``number``: of the nat instance, 0 for ``global``.  ``code``: of ``unreach``,
@@ -35,8 +35,8 @@ class Verdict:
     ``tags``, ``fib``: what the packet carries now.  ``tos``: its new type of service, None if it did not change.
     ``calls``: the stack of ``call``, which travels with the packet (E-34).
     ``log``: lines for the log (E-41).
-    ``resume``: how to go on behind this rule, for TEE, NAT and REASS; None for a TEE whose original is accepted (T-2),
-    and for a NAT after which the packet is accepted (E-36).
+    ``resume``: how to go on behind this rule, for TEE, NAT, REASS and DEFRAG; None for a TEE whose original is accepted
+    (T-2), and for a NAT after which the packet is accepted (E-36).
     """
 
     __slots__ = (

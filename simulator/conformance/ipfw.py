@@ -30,7 +30,9 @@ _WORDS = {
     Action.UNREACH: "deny",
     Action.RESET: "deny",
     Action.REASS: "deny",
+    Action.DEFRAG: "accept",
 }
+_PUTS_TOGETHER = (Action.REASS, Action.DEFRAG)
 _NAME_LIMIT = 7
 
 
@@ -110,7 +112,7 @@ class Player:
 
     def answer(self, packet: Packet, verdicts: list[Verdict]) -> dict[str, Any]:
         """The pass in the words of the file formats."""
-        events = [verdict for verdict in verdicts if verdict.action is not Action.REASS or verdict is verdicts[-1]]
+        events = [verdict for verdict in verdicts if verdict.action not in _PUTS_TOGETHER or verdict is verdicts[-1]]
         answer = _outcome(events)
         answer["counted"] = [number for verdict in verdicts for number in verdict.counted]
         answer["counted_at"] = [position for verdict in verdicts for position in verdict.counted_at]

@@ -87,7 +87,7 @@ class Firewall:
                 return self._refuse(packet, verdict)
             continuing = self._aside(packet, verdict, direction)
             if continuing is None:
-                # F-11, F-14: what reass keeps was denied, what divert or tee keeps is well.
+                # F-11, F-14, DF-6: what reass keeps was denied, what divert, tee or defrag keeps is well.
                 return errno.EACCES if action is Action.REASS else 0
             packet = continuing
             if verdict.resume is None:
@@ -111,7 +111,7 @@ class Firewall:
         )
 
     def _aside(self, packet: Packet, verdict: Verdict, direction: Direction) -> Packet | None:
-        """tee and reass: what goes on in this pass."""
+        """tee, reass and defrag: what goes on in this pass."""
         if verdict.action is Action.TEE:
             return self._diversion.tee(packet, verdict, direction)
         return self._diversion.reassemble(packet) if packet.fragment & FRAGMENT_BITS else packet

@@ -124,7 +124,7 @@ NAMELESS = [*ALL_CLEARED, "cleared.", "logging count reset."]
 )
 def test_clearing_counters_is_logged(profile: str, lines: list[str]) -> None:
     """E-44"""
-    rules = RuleSet(profile)
+    rules = RuleSet(profile, ipfw_dialect="ipfw2")
     rules.run("add 5 count ip from any to any")
     for command in ("zero", "resetlog", "-q zero 5", "resetlog 5"):
         rules.run(command)
@@ -152,7 +152,7 @@ def test_the_log_goes_where_it_is_told() -> None:
 )
 def test_a_reached_limit_is_told_once_a_second(profile: str, line: str) -> None:
     """D-6"""
-    rules = RuleSet(profile, now=100.25)
+    rules = RuleSet(profile, ipfw_dialect="ipfw2", now=100.25)
     rules.run("add 10 allow tcp from any to any limit src-addr 1")
     assert rules.evaluate(tcp()).log == ()
     told = []

@@ -157,7 +157,7 @@ def test_delete_goes_on_after_an_absent_rule() -> None:
 @pytest.mark.parametrize("profile", ["freebsd-4", "dragonfly"])
 @pytest.mark.parametrize("action", ["reass", "call 5", "return", "setfib 0"])
 def test_what_a_system_lacks_it_refuses(profile: str, action: str) -> None:
-    result = RuleSet(profile).execute(f"add {action} ip from any to any")
+    result = RuleSet(profile, ipfw_dialect="ipfw2").execute(f"add {action} ip from any to any")
     assert (result.stderr, result.status) == (f"ipfw: invalid action {action.split()[0]}\n\n", 65)
 
 

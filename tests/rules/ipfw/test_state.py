@@ -174,7 +174,8 @@ def test_listings_of_dynamic_rules() -> None:
 
 
 def rules_of_freebsd_4() -> RuleSet:
-    rules = rule_set("10 allow udp from any to any keep-state", profile="freebsd-4")
+    rules = RuleSet("freebsd-4", ipfw_dialect="ipfw2")
+    rules.run("add 10 allow udp from any to any keep-state")
     rules.evaluate(out())
     return rules
 

@@ -1,0 +1,385 @@
+"""The commands of ipfw(8) as FreeBSD 4 and DragonFly have it, for both rule languages.
+
+The words are those of the shell: a lone argument is not split, a comma glues nothing.  Every command may be cut short;
+of several that begin so, the one that the tool tries first is meant.  Sources: ipfw.c, ipfw2.c (main, ipfw_main,
+ipfw_readfile, list, zero ...); sections 10.1, 10.2 and 10.5 (M-2a, M-3) of the behavioural notes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from rules.ipfw.classic.tables import numbered_table_command
+from rules.ipfw.classic.usage import HELP_TEXT, USAGE_TEXT
+from rules.ipfw.commands import Session, forget_everything, forget_log, getopt
+from rules.ipfw.first import grammar as first
+from rules.ipfw.first.listing import state_line
+from rules.ipfw.first.usage import USAGE_TEXT as FIRST_USAGE_TEXT
+from rules.ipfw.grammar import is_acceptable, read_rule
+from rules.ipfw.listing import Style
+from rules.ipfw.log import cleared_line
+from rules.ipfw.report import Columns, Report
+from rules.ipfw.rule import DEFAULT_RULE, Rule
+from rules.ipfw.setcommands import set_command
+from rules.ipfw.state import State
+from rules.ipfw.step import Entry
+from rules.ipfw.words import DATA_ERROR, UNAVAILABLE, USAGE, RefusalError, Words, leading_number
+
+if TYPE_CHECKING:
+    from rules.ipfw.ruleset import RuleSet
+
+__all__ = ["run_classic"]
+
+_BAD_ARGUMENTS = "bad arguments, for usage summary ``ipfw''"
+_MOST_WORDS = 32
+"""Words of a line in a file, the program's name among them, that are too many."""
+
+
+class _UsageError(Exception):
+    """The tool prints its usage, without its name in front."""
+
+
+def run_classic(rules: RuleSet, arguments: Sequence[str], session: Session) -> None:
+    """One invocation: a command, or a file of commands; complains and sets the session's status."""
+    try:
+        if arguments and arguments[-1].startswith("/") and arguments[-1] in rules.files:
+            _file(rules, list(arguments), session)
+        else:
+            _command(rules, list(arguments), session)
+    except RefusalError as refusal:
+        _refuse(refusal, session)
+    except _UsageError:
+        session.stderr.append(_LANGUAGES[rules.switches.ipfw_dialect].usage)
+        session.status = USAGE
+
+
+def _refuse(refusal: RefusalError, session: Session) -> None:
+    if refusal.status:
+        session.complain(refusal.text)
+    else:  # the tool writes some texts without its name, and ends as if all were well
+        session.stderr.append(f"{refusal.text}\n")
+    session.status = refusal.status
+
+
+def _file(rules: RuleSet, arguments: list[str], session: Session) -> None:
+    """The last argument is a file that can be read; another path is taken for a command."""
+    path = arguments[-1]
+    rest = getopt(arguments, "D:U:p:q", session)
+    if rest is None:
+        raise RefusalError(_BAD_ARGUMENTS, USAGE)
+    letters = session.options.letters
+    if "p" in letters:
+        raise RefusalError("a preprocessor is not modelled here", UNAVAILABLE)
+    for letter in "DU":
+        if letter in letters:
+            raise RefusalError(f"-{letter} requires -p", USAGE)
+    if len(rest) != 1:
+        raise RefusalError("extraneous filename arguments", USAGE)
+    quiet = ["-q"] if "q" in letters else []
+    for number, line in enumerate(rules.files[path].splitlines(), 1):
+        words = line.partition("#")[0].split()
+        if len(words) + len(quiet) >= _MOST_WORDS - 1:
+            raise RefusalError(f"Line {number}: too many arguments", USAGE)
+        if words:
+            _command(rules, quiet + words, session)
+        if session.status:
+            return
+
+
+def _command(rules: RuleSet, arguments: list[str], session: Session) -> None:
+    language = _LANGUAGES[rules.switches.ipfw_dialect]
+    if not arguments:
+        raise _UsageError
+    rest = getopt(arguments, language.letters, session)
+    if rest is None:
+        raise _UsageError
+    if "h" in session.options:
+        session.stderr.append(HELP_TEXT)
+        return
+    words = Words(rest, deprecates=False)
+    command = _Command(rules, words, session)
+    try:
+        language.dispatch(command)
+    finally:
+        command.pass_on_warnings()
+
+
+class _Command:
+    """One command being carried out."""
+
+    def __init__(self, rules: RuleSet, words: Words, session: Session) -> None:
+        self.rules = rules
+        self.switches = rules.switches
+        self.words = words
+        self.session = session
+        self.options = session.options
+
+    def pass_on_warnings(self) -> None:
+        """Write out what reading the words gave rise to."""
+        for warning in self.words.warnings:
+            self.session.complain(warning)
+        self.words.warnings.clear()
+
+    def say(self, text: str) -> None:
+        """A line of success, unless ``-q``."""
+        if "q" not in self.options:
+            self.session.print(text)
+
+    # Dispatch
+
+    def dispatch_first(self) -> None:
+        """ipfw.c: the number of a rule may stand before the command."""
+        words = self.words
+        words.need(_BAD_ARGUMENTS)
+        self._pipes("pipe requires arguments")
+        if len(words) > 1 and (words.peek() or "")[:1].isdigit():
+            words.swap()
+        self._choose(_FIRST_COMMANDS)
+
+    def dispatch_second(self) -> None:
+        """ipfw2.c."""
+        words = self.words
+        words.need(_BAD_ARGUMENTS)
+        self._pipes("missing command")
+        if self.switches.table_syntax == "<N>" and words.accept("table"):
+            words.need("missing command")
+            if len(words) > 1 and (words.peek() or "")[:1].isdigit():
+                words.swap()
+            numbered_table_command(words, self.rules, self.options.letters, self.session.print)
+            return
+        self._choose(_SECOND_COMMANDS)
+
+    def _pipes(self, complaint: str) -> None:
+        for name in ("pipe", "queue"):
+            if self.words.accept(name):
+                self.words.need(complaint)
+                raise RefusalError(f"{name} is not modelled here", UNAVAILABLE)
+
+    def _choose(self, commands: tuple[tuple[str, Callable[[_Command], None]], ...]) -> None:
+        for name, handler in commands:
+            if self.words.accept(name):
+                handler(self)
+                return
+        raise RefusalError(f"bad command `{self.words.peek()}'", USAGE)
+
+    # add
+
+    def read_first(self) -> tuple[Rule, bool]:
+        """A rule of the first language, and whether the kernel takes it."""
+        rules = self.rules
+        surroundings = rules.world.surroundings
+        rule = first.read_rule(self.words, verbose_limit=rules.verbose_limit, surroundings=surroundings)
+        return rule, first.is_acceptable(rule)
+
+    def read_second(self) -> tuple[Rule, bool]:
+        """The same of the second language."""
+        rules = self.rules
+        rule = read_rule(self.words, self.switches, verbose_limit=rules.verbose_limit, fibs=rules.fibs)
+        return rule, is_acceptable(rule, fibs=rules.fibs)
+
+    def add(self) -> None:
+        rule, acceptable = _LANGUAGES[self.switches.ipfw_dialect].read(self)
+        if not acceptable:
+            raise RefusalError(f"getsockopt({self.switches.add_call}): Invalid argument", UNAVAILABLE)
+        entry = self.rules.add(rule)
+        self.pass_on_warnings()
+        report = Report(self._style(), self._columns())
+        report.packets_width = report.octets_width = 10
+        self.say(report.line(entry))
+
+    # delete, flush, zero, resetlog (M-2 to M-4)
+
+    def delete(self) -> None:
+        words = self.words
+        of_sets = self.switches.ipfw_dialect == "ipfw2" and words.accept("set")
+        while (words.peek() or "")[:1].isdigit():
+            number = leading_number(words.take())[0] & 0xFFFF
+            if not self._delete(number, of_sets=of_sets):
+                shown = number | (1 << 24 if of_sets else 0)
+                self.session.complain(self.switches.delete_absent.format(number=shown))
+                self.session.status = UNAVAILABLE
+
+    def _delete(self, number: int, *, of_sets: bool) -> bool:
+        if of_sets:
+            if number > self.switches.highest_set:
+                return False
+            self.rules.remove(lambda entry: entry.rule.set == number)
+            return True
+        return bool(self.rules.remove(lambda entry: entry.rule.number == number))
+
+    def flush(self) -> None:
+        self.rules.remove(lambda entry: True)
+        self.say("Flushed all rules.\n")
+
+    def zero(self) -> None:
+        self._clear("IP_FW_ZERO", "Accounting cleared.\n", "cleared", forget_everything, USAGE)
+
+    def resetlog(self) -> None:
+        self._clear("IP_FW_RESETLOG", "Logging counts reset.\n", "logging count reset", forget_log, DATA_ERROR)
+
+    def _clear(self, call: str, all_done: str, done: str, clear: Callable[[Entry], None], bad_number: int) -> None:
+        words, chain = self.words, self.rules.chain
+        if not words:
+            for entry in chain:
+                clear(entry)
+            logs = "cleared" if self.switches.ipfw_dialect == "ipfw1" else "reset"
+            self._log_cleared(
+                None, "Accounting cleared" if clear is forget_everything else f"All logging counts {logs}"
+            )
+            self.say(all_done)
+        while words:
+            word = words.peek() or ""
+            if not word[:1].isdigit():
+                raise RefusalError(f"invalid rule number ``{word}''", bad_number)
+            number = leading_number(words.take())[0] & 0xFFFF
+            found = chain.numbered(number, number)
+            for entry in found:
+                clear(entry)
+            if found:
+                self._log_cleared(number, done)
+                self.say(f"Entry {number} {done}\n")
+            else:
+                self.session.complain(f"rule {number}: setsockopt({call}): Invalid argument")
+                self.session.status = UNAVAILABLE
+
+    def _log_cleared(self, number: int | None, done: str) -> None:
+        """E-44."""
+        if self.rules.variables["verbose"]:
+            self.rules.log(cleared_line(number, done, names_rule=True))
+
+    # list, show
+
+    def _style(self) -> Style:
+        return Style(self.switches, compact="c" in self.options, resolve="N" in self.options)
+
+    def _columns(self) -> Columns:
+        options = self.options
+        return Columns(
+            counters="a" in options,
+            sets="S" in options,
+            time="t" if "t" in options else None,
+            expired="e" in options,
+        )
+
+    def show(self) -> None:
+        self.options.letters.add("a")
+        self.listing()
+
+    def listing(self) -> None:
+        chain = self.rules.chain
+        states = [*self.rules.states] if "d" in self.options else []
+        widening = states if self.switches.ipfw_dialect == "ipfw2" else []
+        report = Report(self._style(), self._columns(), chain.disabled, chain, widening)
+        numbers = self._numbers()
+        if numbers is None:
+            for entry in chain:
+                self.session.print(report.line(entry))
+        for number in numbers or ():
+            found = chain.numbered(number, number) if number <= DEFAULT_RULE else []
+            for entry in found:
+                self.session.print(report.line(entry))
+            if not found:
+                self.session.status = self.session.status or UNAVAILABLE
+                self.session.complain(f"rule {number} does not exist")
+        if states:
+            self._list_states(report, states, numbers)
+
+    def _numbers(self) -> list[int] | None:
+        """The rules asked for, None for all of them; says which words are no numbers."""
+        if not self.words:
+            return None
+        numbers = []
+        for word in self.words.rest():
+            number, rest = leading_number(word)
+            if rest:
+                self.session.status = USAGE
+                self.session.complain(f"invalid rule number: {word}")
+            else:
+                numbers.append(number)
+        return numbers
+
+    def _list_states(self, report: Report, states: list[State], numbers: list[int] | None) -> None:
+        """L-17: the number of entries is told in the second language, and when all are listed."""
+        counted = numbers is None and self.switches.ipfw_dialect == "ipfw2"
+        self.session.print(f"## Dynamic rules ({len(states)}):\n" if counted else "## Dynamic rules:\n")
+        line = _LANGUAGES[self.switches.ipfw_dialect].state
+        for number in [None] if numbers is None else numbers:
+            for state in states:
+                if number in (None, state.owner.rule.number):
+                    self.session.print(line(self, report, state))
+
+    def first_state(self, report: Report, state: State) -> str:
+        """A dynamic entry of the first ipfw; an expired one, a parent too, only with ``-e``."""
+        remaining = max(int(state.expires - self.rules.time()), 0)
+        if not remaining and "e" not in self.options:
+            return ""
+        return state_line(state, remaining, self.rules.states.slot_of(state.flow), resolve="N" in self.options)
+
+    def second_state(self, report: Report, state: State) -> str:
+        """A dynamic entry of the second ipfw."""
+        return report.state(state, self.rules.time())
+
+    # set, enable, disable
+
+    def sets(self) -> None:
+        highest = self.switches.highest_set
+        self.session.print(set_command(self.words, self.rules.chain, dry=False, octets=False, highest=highest))
+
+    def enable(self) -> None:
+        self._switch(on=True)
+
+    def disable(self) -> None:
+        self._switch(on=False)
+
+    def _switch(self, *, on: bool) -> None:
+        words = self.words
+        if not words:
+            words.warn("missing keyword to enable/disable\n")
+            return
+        for name in self.rules.variables:
+            if words.accept(name):
+                self.rules.set_variable(name, on)
+                return
+        words.warn(f"unrecognize enable/disable keyword: {words.peek()}\n")
+
+
+_Handler = Callable[[_Command], None]
+_FIRST_COMMANDS: tuple[tuple[str, _Handler], ...] = (
+    ("add", _Command.add),
+    ("delete", _Command.delete),
+    ("flush", _Command.flush),
+    ("zero", _Command.zero),
+    ("resetlog", _Command.resetlog),
+    ("print", _Command.listing),
+    ("list", _Command.listing),
+    ("show", _Command.show),
+)
+_SECOND_COMMANDS: tuple[tuple[str, _Handler], ...] = (
+    *_FIRST_COMMANDS[:7],
+    ("enable", _Command.enable),
+    ("disable", _Command.disable),
+    ("set", _Command.sets),
+    ("show", _Command.show),
+)
+"""In the order in which the tool tries them."""
+
+
+class _Language(NamedTuple):
+    """What the tool has for each rule language."""
+
+    letters: str
+    usage: str
+    dispatch: _Handler
+    read: Callable[[_Command], tuple[Rule, bool]]
+    state: Callable[[_Command, Report, State], str]
+
+
+_LANGUAGES = {
+    "ipfw1": _Language(
+        "s:adefNqtv", FIRST_USAGE_TEXT, _Command.dispatch_first, _Command.read_first, _Command.first_state
+    ),
+    "ipfw2": _Language(
+        "hs:acdefNqStv", USAGE_TEXT, _Command.dispatch_second, _Command.read_second, _Command.second_state
+    ),
+}
