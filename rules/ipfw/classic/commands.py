@@ -213,12 +213,16 @@ class _Command:
         self.say("Flushed all rules.\n")
 
     def zero(self) -> None:
-        self._clear("IP_FW_ZERO", "Accounting cleared.\n", "cleared", forget_everything, USAGE)
+        said = "Accounting cleared"
+        self._clear("IP_FW_ZERO", said, said, "cleared", forget_everything, USAGE)
 
     def resetlog(self) -> None:
-        self._clear("IP_FW_RESETLOG", "Logging counts reset.\n", "logging count reset", forget_log, DATA_ERROR)
+        logged = f"All logging counts {'cleared' if self.switches.ipfw_dialect == 'ipfw1' else 'reset'}"
+        self._clear("IP_FW_RESETLOG", "Logging counts reset", logged, "logging count reset", forget_log, DATA_ERROR)
 
-    def _clear(self, call: str, all_done: str, done: str, clear: Callable[[Entry], None], bad_number: int) -> None:
+    def _clear(
+        self, call: str, all_done: str, all_logged: str, done: str, clear: Callable[[Entry], None], bad_number: int
+    ) -> None:
         words, chain = self.words, self.rules.chain
         if not words:
             for entry in chain:
@@ -227,7 +231,7 @@ class _Command:
             self._log_cleared(
                 None, "Accounting cleared" if clear is forget_everything else f"All logging counts {logs}"
             )
-            self.say(all_done)
+            self.say(f"{all_done}.\n")
         while words:
             word = words.peek() or ""
             if not word[:1].isdigit():
