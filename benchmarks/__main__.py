@@ -11,11 +11,15 @@ from itertools import groupby
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import live, memory
+from benchmarks import live, memory, taps
 from benchmarks.measure import Effort, Row
 from simulator.live.host import HostError
 
-_SUBJECTS: dict[str, Callable[[Effort], list[Row]]] = {"memory": memory.measure, "live": live.measure}
+_SUBJECTS: dict[str, Callable[[Effort], list[Row]]] = {
+    "memory": memory.measure,
+    "taps": taps.measure,
+    "live": live.measure,
+}
 _FULL = Effort(rounds=7, seconds=1.0)
 _QUICK = Effort(rounds=3, seconds=0.3)
 

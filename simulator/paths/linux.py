@@ -347,14 +347,16 @@ class LinuxPath:
         if not interface.up:
             self._drop(packet, Reason.INTERFACE_DOWN)
             return errno.ENETDOWN
-        if route.kind is RouteKind.LOCAL:
+        to_group = route.kind is RouteKind.MULTICAST
+        if route.kind is RouteKind.LOCAL or interface is self.node.loopback:
+            if to_group and packet.destination not in interface.groups:
+                return self._drop(packet, Reason.NOT_JOINED)
             packet.received_on = interface
             packet.leaving_by = None
             if interface.taps:
                 interface.show(packet.octets, outgoing=True)
                 interface.show(packet.octets)
-            return self.receive(packet, route)
-        to_group = route.kind is RouteKind.MULTICAST
+            return self.receive(packet, Route(packet.destination, 32, interface, kind=RouteKind.LOCAL))
         if to_group and packet.ttl == 0:
             result = self._drop(packet, Reason.TTL_EXCEEDED)
         else:

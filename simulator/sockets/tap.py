@@ -124,7 +124,7 @@ class PacketTap(QueueSocket):
     def see(self, octets: bytes, interface: Interface, kind: int) -> None:
         """A packet passes by; ``kind`` is its PACKET_* type."""
         if self._wants(interface, kind):
-            wanted = self.snaplen if self.program is None else min(self.program.run(octets), self.snaplen)
+            wanted = self.snaplen if self.program is None else min(self.program.matches(octets), self.snaplen)
             if wanted:
                 self._received += 1
                 address = TapAddress(interface, _protocol_of(octets), kind, self._node.clock.now(), len(octets))
@@ -203,8 +203,10 @@ class PacketTap(QueueSocket):
             fail(number)
         return len(data)
 
-    def write_pcap(self, path: str) -> int:
+    def write_pcap(self, path: str, *, epoch: float = 0.0) -> int:
         """Everything that is queued, into a capture file (link type raw IP); how many packets that were.
+
+        ``epoch`` is when the router's clock stood at 0, in seconds since 1970.
 
         :raises ImportError: without scapy, which writes the file, with the remedy.
         """
@@ -213,7 +215,7 @@ class PacketTap(QueueSocket):
         packets = []
         while self.readable:
             octets, address = self._next(socket.MSG_DONTWAIT)
-            packets.append((address.time, octets, address.length))
+            packets.append((epoch + address.time, octets, address.length))
         return write_pcap(path, packets)
 
     def __repr__(self) -> str:

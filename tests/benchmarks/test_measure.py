@@ -7,7 +7,7 @@ from itertools import count
 
 import pytest
 
-from benchmarks import memory
+from benchmarks import memory, taps
 from benchmarks.measure import Effort, compare
 
 
@@ -43,3 +43,9 @@ def test_forwarding_in_memory_is_measured_and_does_the_yardsticks_work() -> None
     rows = memory.measure(Effort(rounds=1, seconds=0.01))
     assert [row.subject for row in rows] == ["in memory"] * 3
     assert all(0 < row.ratio < 2 for row in rows)
+
+
+def test_taps_are_measured() -> None:
+    rows = taps.measure(Effort(rounds=1, seconds=0.01))
+    assert [row.subject for row in rows] == ["packet taps", "packet taps", "filters"]
+    assert all(row.ratio > 0 for row in rows)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.bpf.machine import Instruction, Program
+from simulator.bpf import Instruction, Program
 
 Code = Sequence[tuple[int, int, int, int]]
 
@@ -42,6 +42,7 @@ RETURN_A = (0x16, 0, 0, 0)
 )
 def test_what_programs_return(program: Code, octets: bytes, result: int) -> None:
     assert Program(program).run(octets) == result
+    assert Program(program).matches(octets) == result
 
 
 @pytest.mark.parametrize(
@@ -171,5 +172,21 @@ def test_as_the_kernel_runs_them(program: Code, packets: list[bytes]) -> None:
         ours = Program(program)
         for octets in packets:
             assert min(ours.run(octets), len(octets)) == kernel.run(octets), str(ours)
+            assert ours.matches(octets) == ours.run(octets), str(ours)
     finally:
         kernel.close()
+
+
+@settings(max_examples=200, deadline=None)
+@given(PROGRAMS, st.lists(st.binary(max_size=40), min_size=1, max_size=3))
+def test_translated_they_do_the_same(program: Code, packets: list[bytes]) -> None:
+    try:
+        ours = Program(program)
+    except ValueError:
+        return
+    assert [ours.matches(octets) for octets in packets] == [ours.run(octets) for octets in packets], str(ours)
+
+
+def test_the_longest_program_can_be_translated() -> None:
+    program = Program([*[(0x15, 0, 0, 0), (0x04, 0, 0, 1)] * 2047, (0x06, 0, 0, 1), RETURN_A])
+    assert program.matches(b"") == program.run(b"") == 1

@@ -182,6 +182,20 @@ class TestOutput:
         assert world.router.delivered == [asked]
 
     @EVERY
+    @pytest.mark.statement("linux.md H12", "linux.md H11")
+    @pytest.mark.parametrize(("group", "joined"), [("224.0.0.1", True), ("224.5.5.5", False)])
+    def test_h12_from_the_loopback_address_it_goes_round_by_loopback(
+        self, profile: str, group: str, joined: bool
+    ) -> None:
+        world = World(profile)
+        with world.router.trace() as trace:
+            assert world.router.send(asked := udp("127.0.0.1", group)) == 0
+        assert hooks(trace) == [("output", "lo"), ("input", "lo")][: 1 + joined]
+        assert world.router.delivered == [asked] * joined
+        assert world.router.ledger.transmitted == 0
+        assert world.dropped == ({} if joined else {Reason.NOT_JOINED: 1})
+
+    @EVERY
     @pytest.mark.statement("linux.md H12")
     def test_h12_multicast_ttl_0_never_leaves(self, profile: str) -> None:
         world = World(profile)

@@ -397,6 +397,9 @@ def test_a_capture_file(tmp_path: Path) -> None:
     assert struct.unpack("=IHHiIII", octets[:24])[-1] == 101
     assert struct.unpack("=IIII", octets[24:40]) == (1, 500000, 28, len(GOOD))
     assert octets[40:] == GOOD[:28]
+    here.eth0.receive(GOOD)
+    assert tap.write_pcap(str(path), epoch=1_000_000_000.0) == 1
+    assert struct.unpack("=II", path.read_bytes()[24:32]) == (1_000_000_001, 500000)
 
 
 def test_the_ledger_does_not_know_of_taps() -> None:
