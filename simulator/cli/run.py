@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +16,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from simulator.scenario.loading import find_scripts, load
-from simulator.scenario.model import ScriptError
+from simulator.scenario.model import Place, ScriptError
 from simulator.scenario.report import case_title, failure_report, summary_line
 from simulator.scenario.runner import CaseResult, Failure, ScriptResult, play_case
 from simulator.traces.journeys import Journey, SelectionError, Selector, journeys
+from simulator.traces.page import Listing, Shown, page
+from simulator.traces.page import Moment as PageMoment
 from simulator.traces.paths import Paths
 from simulator.traces.phases import phases, phases_as_json
 
@@ -31,6 +34,7 @@ __all__ = ["run"]
 @click.option("--verbose", "-v", is_flag=True, help="A line for each case, and what its programs printed.")
 @click.option("--trace", "traced", is_flag=True, help="Show the way of each packet in numbered phases.")
 @click.option("--paths", "by_path", is_flag=True, help="Show the ways that packets took, with how many took each.")
+@click.option("--html", "html", type=click.Path(dir_okay=False, path_type=Path), help="Write a page that shows it all.")
 @click.option("--only", "only", metavar="BODY", help="Trace packets that match the body of an ipfw rule.")
 @click.option("--json", "as_json", is_flag=True, help="Report as one JSON object.")
 def run(
@@ -39,6 +43,7 @@ def run(
     verbose: bool,
     traced: bool,
     by_path: bool,
+    html: Path | None,
     only: str | None,
     as_json: bool,
 ) -> None:
@@ -54,6 +59,8 @@ def run(
     started = time.perf_counter()
     results, errors = _play(paths, wanted)
     seconds = time.perf_counter() - started
+    if html is not None:
+        html.write_text(_page(results, views), encoding="utf-8")
     if wanted is not None and not any(result.cases for result in results) and not errors:
         raise click.UsageError(f"no case with {wanted!r} in its title")
     if as_json:
@@ -72,9 +79,10 @@ class _Views:
     paths: bool
     selects: Callable[[bytes], bool]
 
-    def journeys(self, case: CaseResult) -> list[Journey]:
-        several = len({moment.router for moment in case.moments}) > 1
-        pairs = ((moment.router if several else "", moment.event) for moment in case.moments)
+    def journeys(self, case: CaseResult, *, named: bool = False) -> list[Journey]:
+        """Those that the filter takes; ``named``: with the router's name even where there is only one."""
+        named = named or len({moment.router for moment in case.moments}) > 1
+        pairs = ((moment.router if named else "", moment.event) for moment in case.moments)
         return [journey for journey in journeys(pairs) if self.selects(journey.octets)]
 
 
@@ -107,6 +115,32 @@ def _play(paths: list[Path], wanted: str | None) -> tuple[list[ScriptResult], li
                     result.cases.append(play_case(script, case, read_packet))
             results.append(result)
     return results, errors
+
+
+def _page(results: list[ScriptResult], views: _Views) -> str:
+    shown = [_shown(result, case, views) for result in results for case in result.cases]
+    names = [Path(result.script.file).name for result in results]
+    return page(shown, names[0] if len(names) == 1 else f"{len(names)} scenarios")
+
+
+def _shown(result: ScriptResult, case: CaseResult, views: _Views) -> Shown:
+    """A case as the page wants it; what the filter leaves out moves the places of the listings."""
+    wanted = {(journey.router, journey.packet) for journey in views.journeys(case, named=True)}
+    kept = [index for index, each in enumerate(case.moments) if (each.router, each.event.packet) in wanted]
+    return Shown(
+        title=case.name or Path(result.script.file).stem,
+        description=result.script.description,
+        moments=[
+            PageMoment(case.moments[index].router, case.moments[index].event, _line(case.moments[index].place))
+            for index in kept
+        ],
+        listings=[Listing(bisect_left(kept, each.moment), each.router, each.rules) for each in case.listings],
+        families=case.families,
+    )
+
+
+def _line(place: Place | None) -> str:
+    return "" if place is None else f"{place.line}: {place.text.strip()}"
 
 
 def _failures(results: list[ScriptResult]) -> Iterator[Failure]:

@@ -9,17 +9,18 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from simulator.profiles import LinuxProfile
 from simulator.scenario import model
 from simulator.scenario.acting import ACTIONS, Done
 from simulator.scenario.expecting import EXPECTATIONS, UnmetError
 from simulator.scenario.model import Line, Place, ScriptError
 from simulator.scenario.packets import ReadPacket
 from simulator.scenario.setting import SETTINGS
-from simulator.scenario.world import LoopError, ProgramFailedError, World
+from simulator.scenario.world import LoopError, ProgramFailedError, Station, World, listed_rules
 from simulator.spoken import speak
 from simulator.trace import Event, Kind
 
-__all__ = ["CaseResult", "Failure", "Moment", "ScriptResult", "play", "play_case"]
+__all__ = ["CaseResult", "Failure", "Moment", "Rules", "ScriptResult", "play", "play_case"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,15 @@ class Moment:
     place: Place | None
 
 
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The rules of one router: (label, words) each, as from the moment of that index on."""
+
+    moment: int
+    router: str
+    rules: tuple[tuple[str, str], ...]
+
+
 @dataclass
 class CaseResult:
     """How a case went."""
@@ -57,6 +67,10 @@ class CaseResult:
     failures: list[Failure] = field(default_factory=list)
     moments: list[Moment] = field(default_factory=list)
     """Everything that happened, in order."""
+    listings: list[Rules] = field(default_factory=list)
+    """The rules of each router, from each moment on at which a command changed them."""
+    families: dict[str, str] = field(default_factory=dict)
+    """``linux`` or ``bsd`` for each router."""
     expectations: int = 0
     seconds: float = 0.0
     """Of the machine's time."""
@@ -144,8 +158,12 @@ class _Player:
             self._acted = line.place
             done = self._past = ACTIONS[kind](self._world, statement, line.place)
             self._answered = done.code is None
+            if kind is model.Command and done.station is not None:
+                self._list_rules(done.station)
         elif statement is not None:
             SETTINGS[kind](self._world, statement, line.place)
+            if kind is model.Router and self._world.current is not None:
+                self._list_rules(self._world.current)
 
     def _let_time_pass(self, when: model.Time, place: Place) -> None:
         now = self._world.clock.now()
@@ -169,6 +187,16 @@ class _Player:
         for station in self._world.stations.values():
             if not station.router.ledger.balanced:
                 self._fail(place, f"the ledger of {station.name} does not balance: {station.router.ledger}")
+
+    def _list_rules(self, station: Station) -> None:
+        """Remember the rules of a router, if they are others than before."""
+        self._keep(self._acted)
+        rules = tuple(listed_rules(station.router))
+        last = next((each for each in reversed(self._result.listings) if each.router == station.name), None)
+        if last is None or last.rules != rules:
+            self._result.listings.append(Rules(len(self._result.moments), station.name, rules))
+            is_linux = isinstance(station.router.profile, LinuxProfile)
+            self._result.families[station.name] = "linux" if is_linux else "bsd"
 
     def _came_from(self, octets: bytes) -> Place | None:
         """The line that brought a packet about that left or was diverted."""

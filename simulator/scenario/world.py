@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from socket import MSG_DONTWAIT, MSG_PEEK
 from typing import Any
 
@@ -17,12 +17,13 @@ from simulator.clock import SimulatedClock
 from simulator.interfaces import Interface
 from simulator.links.impaired import ImpairedLink
 from simulator.links.memory import Cables
+from simulator.profiles import LinuxProfile
 from simulator.router import Router
 from simulator.scenario.model import Place, ScriptError
 from simulator.scenario.packets import Library, ReadPacket
 from simulator.trace import Event
 
-__all__ = ["LoopError", "ProgramFailedError", "ScriptSocket", "Station", "Wire", "World"]
+__all__ = ["LoopError", "ProgramFailedError", "ScriptSocket", "Station", "Wire", "World", "listed_rules"]
 
 _MOST_TURNS = 1000
 """Packets that one program may take at one instant; a program that takes more is in a divert loop."""
@@ -237,6 +238,19 @@ class World:
                 continue
             if not each.socket.closed and each.socket.readable:
                 yield f"{name} was given", each.socket.recvfrom(65535, MSG_PEEK | MSG_DONTWAIT)[0]
+
+
+def listed_rules(router: Router) -> Iterator[tuple[str, str]]:
+    """The rules of a router in order: the label that traces give each, and its words."""
+    if isinstance(router.profile, LinuxProfile):
+        for name, chain in router.tables.chains.items():
+            for number in range(1, len(chain.entries) + 1):
+                yield f"{name}:{number}", router.tables.chains.words_of(f"{name}:{number}") or ""
+            if chain.policy is not None:
+                yield f"{name}:policy", chain.policy.name
+        return
+    for rule in router.rules:
+        yield str(rule.number), str(replace(rule, number=0, set=0))
 
 
 def _of(names: Any) -> str:
