@@ -22,9 +22,9 @@ __all__ = ["Search"]
 
 _MOST_STEPS = 1_000_000
 """Bound on the jumps of one search: ``call`` can go round in circles (E-34)."""
-_MOST_TIMES = 1_000
-"""Bound on how often one datagram goes on behind ``tee`` or ``reass``: state made by such a rule and found again
-further down (``check-state``) sends it back there for ever (D-3, D-9)."""
+_MOST_RETURNS = 100
+"""Bound on how often one datagram is sent back by state: made by a ``tee`` rule and found again further down
+(``check-state``), it would send it there for ever, a copy each time (D-3, D-9)."""
 
 _ICMP_QUERIES = frozenset({8, 10, 13, 15, 17})
 """ICMP types that ``unreach`` answers (E-30)."""
@@ -68,8 +68,8 @@ class Search:
         "lines",
         "looked_for",
         "looked_up",
+        "returns",
         "steps",
-        "times",
         "tos",
     )
 
@@ -84,11 +84,11 @@ class Search:
         self.looked_for: str | None = None
         self.found: tuple[State, Direction] | None = None
         self.steps = 0
-        self.times = 0
+        self.returns = 0
 
     def take_up(self, resume: Resume) -> None:
         """Go on as the search stood when it was left; what was said of a re-injection no longer holds (X-9)."""
-        self.times = resume.times + 1
+        self.returns = resume.returns
         changed: dict[str, object] = {"reinjected": None}
         if resume.tos is not None:
             changed["tos"] = self.tos = resume.tos
@@ -143,6 +143,7 @@ class Search:
 
     def _act_for(self, state: State) -> Verdict | int:
         """Do what the rule says that made the state, and go on from its place (D-3, D-9)."""
+        self.returns += 1
         state.packets += 1
         state.octets += self.fields.total_length
         owner: Entry = state.owner
@@ -151,7 +152,7 @@ class Search:
 
     def _act(self, step: Step, position: int) -> Verdict | int:
         self.steps += 1
-        if self.steps > _MOST_STEPS or self.times > _MOST_TIMES:
+        if self.steps > _MOST_STEPS or self.returns > _MOST_RETURNS:
             return self.end(Action.DENY, step.entry)
         if step.entry.rule.log is not None:
             self._log(step)
@@ -200,7 +201,7 @@ class Search:
         if resume and decider is not None:
             fields = self.fields
             place = decider.rule.number, decider.serial
-            later = Resume(*place, self.tos, fields.tags, world.fib, self.calls, self.times)
+            later = Resume(*place, self.tos, fields.tags, world.fib, self.calls, self.returns)
         return Verdict(
             action,
             None if decider is None else decider.rule.number,

@@ -18,8 +18,8 @@ class Resume(NamedTuple):
     tags: frozenset[int] | None
     fib: int
     calls: tuple[int, ...]
-    times: int = 0
-    """How often this datagram's search has gone on so before."""
+    returns: int = 0
+    """How often state has sent this datagram to its rule so far."""
 
 
 class Verdict:

@@ -12,7 +12,10 @@ import os
 import sys
 from typing import Any
 
-import click
+from simulator.cli.interrupts import silently
+
+with silently():
+    import click
 
 __all__ = ["main"]
 
@@ -27,6 +30,7 @@ _COMMANDS = {
     "explain": ("check", "explain"),
     "ipchains-restore": ("ipchains_scripts", "ipchains_restore"),
     "ipchains-save": ("ipchains_scripts", "ipchains_save"),
+    "programs": ("programs", "programs"),
     "profiles": ("profiles", "profiles"),
 }
 """Each command's module here, and its name there."""
@@ -42,7 +46,8 @@ class _Commands(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         module, name = _COMMANDS[cmd_name]
-        command = getattr(importlib.import_module(f"{__name__}.{module}"), name)
+        with silently():
+            command = getattr(importlib.import_module(f"{__name__}.{module}"), name)
         assert isinstance(command, click.Command)
         return command
 

@@ -7,28 +7,37 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 import click
+from click.core import ParameterSource
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from simulator.live.demonstration import CHAINS, Bench, Outcome, TunBench, picture, play
 from simulator.live.host import HostError, JobError
+from simulator.live.lessons import Taught, is_linux, run
 from simulator.live.simulated import MemoryBench
+from simulator.profiles import PROFILES
+from simulator.programs.registry import ProgramError, find
 
 __all__ = ["demo"]
 
-_STYLES = {"demo": "bold", "router": "cyan", "program": "yellow", "ping": "green"}
+_STYLES = {"demo": "bold", "router": "cyan", "program": "yellow", "ping": "green", "tcp": "green"}
 _SPEAKER = 7
 """Columns for who speaks."""
 _INTERRUPTED = 128
 """A shell's exit status for a signal is its number and this."""
 
 
-@click.command()
-@click.option("--chain", type=click.Choice(CHAINS), default="output", show_default=True, help="Chain of the rule.")
+@click.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
+@click.option("--program", metavar="NAME", help="Show this divert program at work instead: divertsim programs.")
+@click.option("--profile", type=click.Choice(list(PROFILES)), help="With --program: the kernel of the router.")
+@click.option(
+    "--chain", type=click.Choice(CHAINS), default="output", show_default=True, help="Chain of the rule (Linux)."
+)
 @click.option("--count", type=click.IntRange(1, 1000), default=3, show_default=True, help="Echo requests a phase.")
 @click.option(
     "--mode",
@@ -38,16 +47,49 @@ _INTERRUPTED = 128
     help="Real network stacks over TUN devices, simulated hosts over memory links, or TUN if this machine lets us.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as one JSON object, and nothing else.")
-def demo(chain: str, count: int, mode: str, as_json: bool) -> None:
+@click.option("-h", "--help", "as_help", is_flag=True, help="Show this message, and the options of the program.")
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[OPTIONS OF THE PROGRAM]")
+@click.pass_context
+def demo(
+    context: click.Context,
+    program: str | None,
+    profile: str | None,
+    chain: str,
+    count: int,
+    mode: str,
+    as_json: bool,
+    as_help: bool,
+    words: tuple[str, ...],
+) -> None:
     """Ping through a router with one rule that diverts ICMP: to a program, to nobody, and with pass-through.
 
     The hosts live in network namespaces of their own, so this machine's network is not touched, and nothing is left of
     them afterwards. Exit status 0 when the three phases come out as the semantics of divert sockets promise, else 1.
+
+    With --program a divert program is shown with traffic that suits it, and what it changes in each packet; options
+    that are not listed here are the program's own, such as in `divertsim demo --program mangle --ttl 42`.
     """
+    try:
+        entry = None if program is None else find(program)
+        if as_help:
+            click.echo(context.get_help())
+            if entry is not None:
+                click.echo(f"\n{entry.name}: {entry.summary}\n{entry.options_text()}".rstrip())
+            return
+        if entry is not None:
+            entry.parser().parse_args(list(words))
+    except ProgramError as error:
+        raise click.UsageError(str(error)) from error
+    if entry is None:
+        _refuse(context, words, profile)
+    elif profile is not None and not is_linux(profile) and not _is_default(context, "chain"):
+        raise click.UsageError(f"--chain is for Linux: {profile} has none")
     console = Console(highlight=False)
     with _ending_by_signal(), _failing_in_one_line():
         bench = _bench(mode)
         with nullcontext(bench) if isinstance(bench, MemoryBench) else bench:
+            if entry is not None:
+                sys.exit(_teach(console, bench, entry.name, words, profile, chain, count, as_json))
             if as_json:
                 outcomes = list(play(bench, chain, count, lambda *_: None))
                 phases = [_as_json(outcome) for outcome in outcomes]
@@ -57,6 +99,57 @@ def demo(chain: str, count: int, mode: str, as_json: bool) -> None:
                 outcomes = list(play(bench, chain, count, lambda who, line: _say(console, who, line)))
                 _summarize(console, outcomes)
     sys.exit(0 if all(outcome.as_promised for outcome in outcomes) else 1)
+
+
+def _is_default(context: click.Context, name: str) -> bool:
+    return context.get_parameter_source(name) is ParameterSource.DEFAULT
+
+
+def _refuse(context: click.Context, words: tuple[str, ...], profile: str | None) -> None:
+    """What has no meaning without a program."""
+    if words and words[0].startswith("-"):
+        raise click.NoSuchOption(words[0], ctx=context)
+    if words:
+        raise click.UsageError(f"Got unexpected extra argument ({words[0]})")
+    if profile is not None:
+        raise click.UsageError("--profile is for --program: the three phases are those of linux-2.2")
+
+
+def _teach(
+    console: Console,
+    bench: TunBench | MemoryBench,
+    program: str,
+    words: tuple[str, ...],
+    profile: str | None,
+    chain: str,
+    count: int,
+    as_json: bool,
+) -> int:
+    """Show a program; the exit status."""
+    lesson = partial(run, bench, program, words, profile=profile, chain=chain, count=count)
+    try:
+        if as_json:
+            taught = lesson(say=lambda *_: None)
+            click.echo(json.dumps({"mode": bench.mode, **taught._asdict()}))
+        else:
+            _introduce(console, bench)
+            taught = lesson(say=lambda who, line: _say(console, who, line))
+            _sum_up(console, taught)
+    except ProgramError as error:
+        raise click.UsageError(str(error)) from error
+    return 1 if taught.as_promised is False else 0
+
+
+def _sum_up(console: Console, taught: Taught) -> None:
+    what = "echo request" if taught.traffic == "ping" else "connection"
+    counts = f"{_many(taught.sent, what)}, {taught.replied} answered; {_many(taught.diverted, 'packet')} diverted"
+    console.print(f"\n{counts}, {taught.reinjected} written back", soft_wrap=True)
+    if taught.as_promised is False:
+        console.print(Text("not as promised", "bold red"))
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _bench(mode: str) -> TunBench | MemoryBench:
@@ -108,7 +201,7 @@ def _introduce(console: Console, bench: Bench) -> None:
 def _say(console: Console, who: str, line: str) -> None:
     text = Text(line, _STYLES[who])
     if who == "demo":
-        console.print(text)
+        console.print(text, soft_wrap=not console.is_terminal)
     elif console.is_terminal:
         # A line that is too long for the terminal goes on in its own column.
         row = Table.grid(padding=(0, 1))

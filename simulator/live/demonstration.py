@@ -13,17 +13,33 @@ Where it happens is a `Bench`: `TunBench` with real network stacks, `simulator.l
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, Protocol
+from functools import partial
+from typing import Literal, NamedTuple, Protocol
 
 from simulator.clock import Clock, WallClock
-from simulator.live import echo
+from simulator.live import echo, streams
+from simulator.live.host import Job
 from simulator.live.lab import LEFT, RIGHT, Lab
+from simulator.live.loop import LiveLoop
 from simulator.programs.interceptor import Interceptor, bind_socket, create_socket
 from simulator.router import Router
 from simulator.sockets.divert import DivertSocket
 from simulator.trace import Event
 
-__all__ = ["CHAINS", "PHASES", "Bench", "Outcome", "Phase", "Say", "TunBench", "picture", "play"]
+__all__ = [
+    "CHAINS",
+    "PHASES",
+    "Bench",
+    "Lines",
+    "Outcome",
+    "Phase",
+    "Say",
+    "Traffic",
+    "TunBench",
+    "picture",
+    "play",
+    "tell",
+]
 
 CHAINS = ("input", "forward", "output")
 _PORT = 1234
@@ -33,7 +49,9 @@ _INTERVAL = 0.2
 _PATIENCE = 1.0
 
 Say = Callable[[str, str], object]
-"""Gets who speaks ("demo", "router", "program", "ping") and one line."""
+"""Gets who speaks ("demo", "router", "program", "ping", "tcp") and one line."""
+
+Traffic = Literal["ping", "tcp"]
 
 
 class Phase(NamedTuple):
@@ -82,15 +100,21 @@ class Bench(Protocol):
     def clock(self) -> Clock:
         """A new clock for a router that will be connected here."""
 
-    def ping(
+    def exchange(
         self,
+        traffic: Traffic,
         router: Router,
         divert: DivertSocket | None,
         program: Callable[[DivertSocket], object],
         count: int,
         say: Say,
+        patience: float = _PATIENCE,
     ) -> echo.Pinged:
-        """Connect the router, let the program run at the divert socket if there is one, and ping from left to right."""
+        """Connect the router, let the program run at the divert socket if there is one, and have the left host send so
+        many echo requests to the right one, or make so many TCP connections.
+
+        Returns how many there were, and how many were answered within `patience` seconds after the last.
+        """
 
 
 class TunBench:
@@ -105,22 +129,22 @@ class TunBench:
     def clock(self) -> Clock:
         return WallClock()
 
-    def ping(
+    def exchange(
         self,
+        traffic: Traffic,
         router: Router,
         divert: DivertSocket | None,
         program: Callable[[DivertSocket], object],
         count: int,
         say: Say,
+        patience: float = _PATIENCE,
     ) -> echo.Pinged:
         loop = self._lab.connect(router)
         if divert is not None:
             loop.attach(divert, program)
-        job = self._lab.left.start(
-            echo.ping, RIGHT.host, count, _INTERVAL, _PATIENCE, on_report=lambda line: say("ping", str(line))
-        )
+        job, seconds = (self._ping if traffic == "ping" else self._connect)(loop, count, say, patience)
         failures = loop.failures
-        over = loop.run(lambda: job.done or bool(failures), seconds=count * _INTERVAL + _PATIENCE + 10)
+        over = loop.run(lambda: job.done or bool(failures), seconds=seconds + 10)
         if failures:  # not of sending, which the interceptor shows and survives: nobody reads what it prints
             raise failures[0][1]
         if not over:
@@ -129,6 +153,20 @@ class TunBench:
         result = job.result()
         assert isinstance(result, echo.Pinged)
         return result
+
+    def _ping(self, _: LiveLoop, count: int, say: Say, patience: float) -> tuple[Job, float]:
+        """The job, and the seconds that it should take at most."""
+        words = (RIGHT.host, count, _INTERVAL, patience)
+        job = self._lab.left.start(echo.ping, *words, on_report=lambda line: say("ping", str(line)))
+        return job, count * _INTERVAL + patience
+
+    def _connect(self, loop: LiveLoop, count: int, say: Say, patience: float) -> tuple[Job, float]:
+        """The same for TCP; the other end of it listens when this returns."""
+        tell = partial(_say_line, say, "tcp")
+        server = self._lab.right.start(streams.serve, streams.PORT, count, on_report=tell)
+        loop.run(lambda: bool(server.reports) or server.done, seconds=_PATIENCE)
+        words = (RIGHT.host, streams.PORT, count, patience)
+        return self._lab.left.start(streams.call, *words, on_report=tell), 2 * count * patience
 
     def close(self) -> None:
         self._lab.close()
@@ -140,7 +178,11 @@ class TunBench:
         self.close()
 
 
-class _Lines:
+def _say_line(say: Say, who: str, line: object) -> None:
+    say(who, str(line))
+
+
+class Lines:
     """A text stream that says each line as it is complete."""
 
     def __init__(self, say: Callable[[str], object]) -> None:
@@ -169,15 +211,15 @@ def play(bench: Bench, chain: str, count: int, say: Say) -> Iterator[Outcome]:
 
 
 def _play(bench: Bench, router: Router, phase: Phase, count: int, say: Say) -> Outcome:
-    lines = _Lines(lambda line: say("program", line))
+    lines = Lines(lambda line: say("program", line))
     interceptor = Interceptor(output=lines)
     divert = None
     if phase.listening:
         divert = create_socket(router.socket, errors=lines)
         bind_socket(divert, _PORT, errors=lines)
         interceptor.start()
-    with router.trace(lambda event: _tell(event, say)):
-        sent, replied = bench.ping(router, divert, interceptor, count, say)
+    with router.trace(lambda event: tell(event, say)):
+        sent, replied = bench.exchange("ping", router, divert, interceptor, count, say)
     if divert is not None:
         divert.close()
     diverted, reinjected = router.ledger.diverted, router.ledger.injected
@@ -190,7 +232,8 @@ def _play(bench: Bench, router: Router, phase: Phase, count: int, say: Say) -> O
     return Outcome(phase.name, sent, replied, diverted, reinjected, good)
 
 
-def _tell(event: Event, say: Say) -> None:
+def tell(event: Event, say: Say) -> None:
+    """Say an event of the router's trace."""
     # The hosts' kernels speak IPv6 of their own accord; the router counts that and leaves it alone.
     if event.octets is None or event.octets[:1] < b"\x60":
         _, _, line = str(event).strip().partition(" ")  # without the time, which ping shows well enough

@@ -132,6 +132,28 @@ class Entry:
         self.options(parser)
         return parser
 
+    def options_text(self) -> str:
+        """Its options as `--help` would show them; empty when there are none."""
+        formatter = argparse.HelpFormatter(prog=self.name, width=100)
+        if actions := self.parser()._actions:
+            formatter.start_section("options")
+            formatter.add_arguments(actions)
+            formatter.end_section()
+        return formatter.format_help()
+
+    def described(self) -> list[dict[str, Any]]:
+        """Its options as data: names, help, what stands behind each, whether it is needed, its default."""
+        return [
+            {
+                "names": action.option_strings,
+                "help": action.help,
+                "value": None if action.nargs == 0 else action.metavar or (action.choices and list(action.choices)),
+                "required": action.required,
+                "default": action.default,
+            }
+            for action in self.parser()._actions
+        ]
+
     def build(self, words: Sequence[str], around: Surroundings) -> Program:
         """The program with these words as its options. Raises ProgramError; OSError for a file that it opens."""
         return self.make(self.parser().parse_args(list(words)), around)
@@ -140,16 +162,6 @@ class Entry:
 class _Parser(ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise ProgramError(f"{self.prog}: {message}")
-
-    def format_options(self) -> str:
-        """What --help would say of the options; empty when there are none."""
-        formatter = argparse.HelpFormatter(prog=self.prog, width=100)
-        for group in self._action_groups:
-            if group._group_actions:
-                formatter.start_section("options")
-                formatter.add_arguments(group._group_actions)
-                formatter.end_section()
-        return formatter.format_help()
 
 
 def find(name: str) -> Entry:
