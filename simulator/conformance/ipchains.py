@@ -10,15 +10,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from rules.ipchains import PROFILES, Action, Copy, Switches, Tables, Verdict
+from rules.ipchains import PROFILES, Action, Switches, Tables, Verdict
 from rules.ipchains.usage import USAGE
 from simulator.conformance.profiles import profile_of
 from simulator.packet import MINIMUM_HEADER, Packet
+from simulator.sockets.netlink import copy_message
 from simulator.wire.checksum import checksum
 
 __all__ = ["answer", "ask", "replay_commands", "replay_verdicts"]
-
-_INTERFACE_FIELD = 16
 
 
 def replay_verdicts(case: Mapping[str, Any]) -> dict[str, Any]:
@@ -102,7 +101,7 @@ def ask(tables: Tables, given: Mapping[str, Any]) -> tuple[dict[str, Any], Packe
         "mark_after": verdict.mark,
         "redirect_port": verdict.port if verdict.action is Action.REDIRECT else None,
         "log": list(verdict.log),
-        "netlink": [_copy(packet, copy) for copy in verdict.copies],
+        "netlink": [copy_message(copy, packet.octets, packet.total_length).hex() for copy in verdict.copies],
         "header": header,
     }
     return details, packet, verdict
@@ -130,12 +129,3 @@ def _checksum_after(packet: Packet, verdict: Verdict) -> int:
         return packet.checksum
     octets = packet.octets[: packet.header_length]
     return checksum(octets[:1] + bytes((verdict.tos,)) + octets[2:10] + b"\0\0" + octets[12:])
-
-
-def _copy(packet: Packet, copy: Copy) -> str:
-    """A netlink message: its length, the mark, the interface's name, octets of the packet (linux.md N1)."""
-    octets = packet.octets[:1] + bytes((copy.tos,)) + packet.octets[2:]
-    body = octets[: min(copy.size, packet.total_length)]
-    name = copy.interface.encode().ljust(_INTERFACE_FIELD, b"\0")[:_INTERFACE_FIELD]
-    length = 8 + _INTERFACE_FIELD + len(body)
-    return (length.to_bytes(4, "little") + copy.mark.to_bytes(4, "little") + name + body).hex()
