@@ -406,6 +406,8 @@ OPTIONS: dict[str, Reader] = {
     "icmp6type": _unmodelled("icmp6type"),
     "ext6hdr": _unmodelled("ext6hdr"),
     "flow-id": _unmodelled("flow-id"),
+    "rdr": _unmodelled("rdr"),
+    "redirect": _unmodelled("rdr"),
     "record-state": _unmodelled("record-state"),
     "set-limit": _unmodelled("set-limit"),
     "defer-action": _unmodelled("defer-action"),

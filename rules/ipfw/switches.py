@@ -229,7 +229,9 @@ _SINCE_14 = frozenset(
     | {"lookup src-mac", "unreach needfrag"}
 )
 _SINCE_FREEBSD_5 = frozenset(_ACTIONS_SINCE_5 | _DIVERTED | _FAMILIES | _OPTIONS_SINCE_5 | {"flow"})
-_NOT_IN_2003 = _SINCE_FREEBSD_5 | _SINCE_12 | _SINCE_14 | {"//", "verrevpath", "versrcreach", "ipsec"}
+_IP6 = {"src-ip6", "src-ipv6", "dst-ip6", "dst-ipv6", "icmp6types", "icmp6type", "ext6hdr", "flow-id"}
+_NOT_IN_2003 = _SINCE_FREEBSD_5 | _SINCE_12 | _SINCE_14 | _IP6
+_NOT_IN_2003 |= {"//", "verrevpath", "versrcreach", "ipsec", "netgraph", "ngtee"}
 _VARIABLES_SINCE_5 = frozenset(
     {"default_rule", "default_to_accept", "dyn_keep_states", "dyn_parent_count", "dyn_parent_max"}
 )
