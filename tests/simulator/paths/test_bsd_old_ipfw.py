@@ -97,6 +97,7 @@ class TestFirstIpfw:
 
 
 @pytest.mark.statement("bsd.md DF-6")
+@pytest.mark.profiles("dragonfly")
 class TestDefrag:
     RULES = ("100 defrag ip from any to any", "200 count udp from any to any 6000 in")
 

@@ -127,6 +127,15 @@ def test_the_time_of_a_rule_that_never_matched() -> None:
         assert line == f"00100 {blank}count log ip from any to any\n"
 
 
+@pytest.mark.statement("bsd.md DF-7")
+@pytest.mark.profiles("dragonfly")
+def test_counters_are_listed_on_demand() -> None:
+    rules = rule_set("dragonfly", "ipfw2")
+    rules.run("delete 100")
+    bare, counted = "65535 deny ip from any to any\n", "65535 0 0 deny ip from any to any\n"
+    assert [rules.run(line) for line in ("list", "-d list", "-a list", "show")] == [bare, bare, counted, counted]
+
+
 # DragonFly's tables
 
 TABLE_ANSWERS = [

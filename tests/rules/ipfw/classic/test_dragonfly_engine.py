@@ -35,6 +35,7 @@ def matches(rule: str, header: Header, *before: str) -> bool:
 
 
 @pytest.mark.statement("bsd.md DF-6")
+@pytest.mark.profiles("dragonfly")
 class TestDefrag:
     @pytest.mark.parametrize(
         ("header", "counted"),
