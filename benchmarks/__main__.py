@@ -11,12 +11,13 @@ from itertools import groupby
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import live, memory, taps
+from benchmarks import live, memory, rules, taps
 from benchmarks.measure import Effort, Row
 from simulator.live.host import HostError
 
 _SUBJECTS: dict[str, Callable[[Effort], list[Row]]] = {
     "memory": memory.measure,
+    "rules": rules.measure,
     "taps": taps.measure,
     "live": live.measure,
 }

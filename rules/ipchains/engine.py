@@ -104,11 +104,11 @@ def _suspect(fields: Fields, interface: str, switches: Switches, rule: str, mess
 
 def _entries(chain: Chain, seen: Fields, interface: str) -> Iterator[Entry]:
     """The rules of a chain to be tried: all of them, or the candidates that its tables leave."""
-    roster = chain.roster
+    roster, entries = chain.roster, chain.entries
     if not roster.is_counted:
-        return iter(chain.entries)
+        return iter(entries)
     if roster.is_due:
-        roster.take(chain.entries)
+        roster.take(entries)
         roster.make_tables()
     if roster.tables is None:
         return _counted(chain)

@@ -204,6 +204,9 @@ class Engine:
         needed = self.transport_octets.get(fields.protocol)
         if needed and self._is_cut_short(fields, needed):
             return Verdict(Action.DENY, None, tags=fields.tags)
+        roster = self.roster
+        if roster.is_counted and roster.is_due:
+            self._make_tables()  # which changes positions
         world = self.world
         world.tablearg = world.fib = 0
         search = None
@@ -220,11 +223,8 @@ class Engine:
             position = 0
         if calls and search is None:
             search = Search(self, fields, calls)
-        roster = self.roster
         if not roster.is_counted:
             return self._ask(fields, position, search)
-        if roster.is_due:
-            self._make_tables()
         if roster.tables is not None:
             return self._look_up(roster.tables, fields, position, search)
         verdict = self._ask(fields, position, search)

@@ -49,8 +49,10 @@ class _Altered:
     """A datagram in which the search itself has changed something: fields set here hide those underneath."""
 
     def __init__(self, fields: Fields, **changed: object) -> None:
-        self.__dict__.update(changed)
         self._fields = fields
+        if isinstance(fields, _Altered):
+            self.__dict__.update(fields.__dict__)
+        self.__dict__.update(changed)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._fields, name)

@@ -127,7 +127,7 @@ class Step:
     @property
     def is_skippable(self) -> bool:
         """Stateful, but met in vain when the flow has been looked up and the questions say no."""
-        return self.is_stateful and not self.chance and (self.is_idle or self.entry.rule.state is not None)
+        return self.is_stateful and (self.is_idle or self.entry.rule.state is not None)
 
     @property
     def reads_leftovers(self) -> bool:
