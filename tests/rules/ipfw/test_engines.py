@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from rules.classifier import Classifier
 from rules.fields import ICMP, MORE_FRAGMENTS, TCP, UDP, Fields, Header
 from rules.ipfw import Host, Owner, RuleSet, Verdict, engine, search
+from rules.ipfw.switches import Dialect
 from rules.roster import Engine
 
 HOSTS = ("10.0.0.1", "10.0.0.2", "10.0.1.2", "10.1.0.2", "192.168.1.1", "8.8.8.8")
@@ -53,7 +54,10 @@ CHANGES = (
     *("table 2 add 10.0.0.0/8 300", "table 2 delete 10.0.0.0/8", "table 3 add em0 5", "table 3 delete em0"),
     *("disable firewall", "enable firewall", "nat 1 config ip 10.0.0.1", "disable one_pass", "enable one_pass"),
 )
-TABLES = ("table 1 add 10.0.0.0/24 7", "table 2 add 10.0.0.0/8 300", "table 2 add 8.8.8.8 5", "table 3 add em0 5")
+TABLES = (
+    *("table 1 create", "table 2 create", "table 3 create type iface", "table 4 create type number"),
+    *("table 1 add 10.0.0.0/24 7", "table 2 add 10.0.0.0/8 300", "table 2 add 8.8.8.8 5", "table 3 add em0 5"),
+)
 
 
 class Pools:
@@ -134,14 +138,16 @@ class ChangingHost(Host):
 class Pair:
     """Two rule sets to which the same happens, and that must not differ."""
 
-    def __init__(self, profile: str, other: Engine) -> None:
+    def __init__(self, profile: str | tuple[str, Dialect], other: Engine) -> None:
         self.now = 1000.0
         self.hosts: list[ChangingHost] = []
         self.plain, self.other = (self._made(profile, way) for way in (Engine.PLAIN, other))
 
-    def _made(self, profile: str, way: Engine) -> RuleSet:
+    def _made(self, profile: str | tuple[str, Dialect], way: Engine) -> RuleSet:
+        name, dialect = (profile, None) if isinstance(profile, str) else profile
         self.hosts.append(ChangingHost({"em0": "10.0.0.1/24", "em1": "192.168.1.1/24"}))
-        return RuleSet(profile, self.hosts[-1], now=lambda: self.now, fibs=4, engine=way)
+        now = lambda: self.now  # noqa: E731
+        return RuleSet(name, self.hosts[-1], ipfw_dialect=dialect, now=now, fibs=4, engine=way)
 
     def both(self, ask: Callable[[RuleSet], Any]) -> Any:
         plain, other = ask(self.plain), ask(self.other)
@@ -178,14 +184,14 @@ SEEDS = st.integers(0, 2**32)
 
 @settings(max_examples=120, deadline=None)
 @given(
-    st.sampled_from(["freebsd-4", "freebsd-10", "freebsd-13", "dragonfly"]),
+    st.sampled_from([("freebsd-4", "ipfw1"), ("freebsd-4", "ipfw2"), "freebsd-10", "freebsd-13", "dragonfly"]),
     st.sampled_from([Engine.FAST, Engine.FAST, Engine.FAST, Engine.AUTO]),
     SEEDS.map(Random).map(Pools),
     st.lists(SEEDS, min_size=6, max_size=14),
     st.lists(SEEDS, min_size=15, max_size=40),
 )
 def test_tables_give_the_plain_answers(
-    profile: str, other: Engine, pools: Pools, rules: list[int], events: list[int]
+    profile: str | tuple[str, Dialect], other: Engine, pools: Pools, rules: list[int], events: list[int]
 ) -> None:
     pair = Pair(profile, other)
     # A list this short is not worth keeping tables for; here they are kept through every change.
