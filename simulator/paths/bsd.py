@@ -20,7 +20,7 @@ import errno
 
 from rules.addresses import mask_of
 from rules.fields import DONT_FRAGMENT, ICMP
-from rules.ipfw import RuleSet
+from rules.ipfw import Owner, RuleSet
 from simulator.host import Host
 from simulator.icmp_errors import (
     FRAGMENTATION_NEEDED,
@@ -368,10 +368,11 @@ class BsdPath:
             self._drain()
         return result
 
-    def send_raw(self, datagram: Outgoing, dont_route: bool) -> int:
-        """What a raw socket sends behind a header that the kernel makes."""
+    def send_raw(self, datagram: Outgoing, dont_route: bool, sender: Owner) -> int:
+        """What a raw socket of ``sender``'s sends behind a header that the kernel makes."""
         identification = self._output.identification(datagram.flags)
         packet = datagram.build(self.node, source=datagram.source, identification=identification)
+        packet.sender = sender
         packet.clear_checksum()
         self.counters.localout += 1
         result = self._output.output(packet, dont_route=dont_route, allow_broadcast=True)

@@ -14,6 +14,7 @@ import socket
 from collections.abc import Callable
 from typing import Protocol
 
+from rules.ipfw import Owner
 from simulator.interfaces import Interface
 from simulator.node import Node
 from simulator.outgoing import Outgoing
@@ -128,10 +129,10 @@ class BsdRawWriting:
         node: Node,
         profile: BsdProfile,
         whole: Callable[[Packet, bool], int],
-        data: Callable[[Outgoing, bool], int],
+        data: Callable[[Outgoing, bool, Owner], int],
     ) -> None:
-        """``whole`` takes a datagram with its header to ip_output, ``data`` one that still needs a header; with each,
-        whether only attached networks will do."""
+        """``whole`` takes a datagram with its header to ip_output, ``data`` one that still needs a header, and whose
+        program sends it; with each, whether only attached networks will do."""
         self._node = node
         self._profile = profile
         self._whole = whole
@@ -148,6 +149,7 @@ class BsdRawWriting:
         if self._is_malformed(octets):
             return errno.EINVAL
         packet = Packet(octets)
+        packet.sender = sock.owner
         self._node.ledger.originated += 1
         if self._node.tracer.listening:
             self._node.tracer.record(Event.ORIGINATED, packet)
@@ -157,7 +159,7 @@ class BsdRawWriting:
         ttl = sock.option(socket.IPPROTO_IP, socket.IP_TTL, self._node.profile.default_ttl)
         tos = sock.option(socket.IPPROTO_IP, socket.IP_TOS)
         datagram = Outgoing(sock.proto, destination, data, ttl, source=sock.host, tos=tos, by_program=True)
-        return errno.EMSGSIZE if datagram.too_long else self._data(datagram, dont_route)
+        return errno.EMSGSIZE if datagram.too_long else self._data(datagram, dont_route, sock.owner)
 
     def _in_network_order(self, data: bytes) -> bytes:
         """Octets as they go on the wire: length and offset turned round where the kernel wants them the other way."""

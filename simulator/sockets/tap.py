@@ -56,10 +56,26 @@ class TapAddress(tuple[str, int, int, int, bytes]):
         address.length = length
         return address
 
+    def __copy__(self) -> TapAddress:
+        return self
+
+    def __deepcopy__(self, _: object) -> TapAddress:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickled, (tuple(self), self.time, self.length)
+
     @property
     def outgoing(self) -> bool:
         """Whether the packet was on its way out."""
         return self[2] == PACKET_OUTGOING
+
+
+def _unpickled(values: tuple[str, int, int, int, bytes], time: float, length: int) -> TapAddress:
+    address = tuple.__new__(TapAddress, values)
+    address.time = time
+    address.length = length
+    return address
 
 
 class Taps:

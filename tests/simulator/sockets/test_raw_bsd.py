@@ -321,6 +321,16 @@ def test_only_attached_networks(profile: str) -> None:
 
 
 @EVERY
+@pytest.mark.parametrize("header", [True, False])
+def test_a_rule_may_ask_whose_it_is(profile: str, header: bool) -> None:
+    router = new_router(profile)
+    router.ipfw("add 100 deny udp from any to any uid root out")
+    sock = raw(router, socket.IPPROTO_UDP, header=header)
+    octets = udp(HERE, NEAR)
+    assert refusal(sock.sendto, written(profile, octets) if header else octets[20:], (NEAR, 0)) == "EACCES"
+
+
+@EVERY
 def test_diverted_like_anything_else_that_leaves(profile: str) -> None:
     router = new_router(profile)
     router.ipfw("add 100 divert 1234 ip from any to any out")

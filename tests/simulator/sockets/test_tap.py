@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import errno
+import pickle
 import socket
 import struct
 from pathlib import Path
@@ -239,6 +241,9 @@ def test_direction_and_snaplen() -> None:
     octets, address = into.recvfrom(65535)
     assert (octets, address[0], address.length, address.time) == (GOOD[:30], "eth0", len(GOOD), 2.5)
     assert not address.outgoing
+    assert copy.deepcopy(address) is copy.copy(address) is address
+    again = pickle.loads(pickle.dumps(address))
+    assert (again, again.time, again.length, type(again)) == (address, 2.5, len(GOOD), type(address))
     assert out.recvfrom(65535)[1].outgoing
     assert not into.readable
     assert not out.readable
