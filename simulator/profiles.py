@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -16,7 +17,7 @@ from rules.ipchains import switches as ipchains
 from rules.ipfw import switches as ipfw
 from simulator.fragments import DRAGONFLY, FREEBSD_4, FREEBSD_5, FREEBSD_13, FREEBSD_14, BsdPolicy
 
-__all__ = ["PROFILES", "BsdProfile", "LinuxProfile", "Profile", "resolve"]
+__all__ = ["PROFILES", "BsdProfile", "LinuxProfile", "Profile", "read_switches", "resolve"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -348,6 +349,43 @@ def resolve(name: str, **switches: Any) -> Profile:
         base = ipfw.switches_of(name, switches["ipfw_dialect"])
     rules = dataclasses.replace(base, **{key: switches[key] for key in switches if key in engine})
     return dataclasses.replace(profile, rules=rules, **{key: switches[key] for key in switches if key in own})
+
+
+_TRUTHS = {"yes": True, "true": True, "on": True, "no": False, "false": False, "off": False}
+
+
+def read_switches(name: str, texts: Mapping[str, str]) -> dict[str, Any]:
+    """Switches of a profile from words that people type: ``yes``, ``576``, ``EPERM``, ``in+out``.
+
+    :raises ValueError, TypeError: as :func:`resolve`.
+    """
+    read: dict[str, Any] = {}
+    for key, text in texts.items():
+        told: Exception | None = None
+        for value in _readings(text):
+            try:
+                resolve(name, **{key: value})
+            except (TypeError, ValueError) as error:
+                told = told or error
+                continue
+            read[key] = value
+            break
+        else:
+            assert told is not None
+            raise told
+    return read
+
+
+def _readings(text: str) -> Iterator[Any]:
+    """What a word may mean, the likeliest first."""
+    yield text
+    if text in _TRUTHS:
+        yield _TRUTHS[text]
+    if text.isdigit():
+        yield int(text)
+    if hasattr(errno, text):
+        yield getattr(errno, text)
+    yield frozenset(text.split("+"))
 
 
 def _switches(value: Profile | ipchains.Switches | ipfw.Switches) -> dict[str, Any]:

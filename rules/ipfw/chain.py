@@ -42,6 +42,10 @@ class Chain:
     def __len__(self) -> int:
         return len(self._entries)
 
+    def __getitem__(self, position: int) -> Entry:
+        """The entry at that place of the list, from 0."""
+        return self._entries[position]
+
     @property
     def default(self) -> Entry:
         """Rule 65535."""

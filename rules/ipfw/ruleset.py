@@ -11,7 +11,6 @@ import random
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
 from typing import NamedTuple
 
 from rules import roster
@@ -226,11 +225,14 @@ class RuleSet:
 
     def words_of(self, verdict: Verdict) -> str | None:
         """The words of the rule that decided, without number and set; None when no rule did, or it is gone."""
-        position = verdict.counted_at[-1] if verdict.counted_at else len(self.chain)
-        entry = next(islice(self.chain, position, None), None)
-        if entry is None or entry.rule.number != verdict.rule:
+        if not verdict.counted_at or verdict.counted_at[-1] >= len(self.chain):
             return None
-        return str(replace(entry.rule, number=0, set=0))
+        entry = self.chain[verdict.counted_at[-1]]
+        if entry.rule.number != verdict.rule:
+            return None
+        if entry.words is None:
+            entry.words = str(replace(entry.rule, number=0, set=0))
+        return entry.words
 
     # Packets
 

@@ -36,10 +36,13 @@ class Entry:
         "serial",
         "step",
         "version",
+        "words",
     )
 
     def __init__(self, rule: Rule, serial: int) -> None:
         self.rule = rule
+        self.words: str | None = None
+        """The rule without number and set, once somebody has asked for it (see ``RuleSet.words_of``)."""
         self.serial = serial
         """Grows from rule to rule added; orders rules of one number (E-1)."""
         self.position = 0

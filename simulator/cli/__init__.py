@@ -26,6 +26,7 @@ _COMMANDS = {
     "demo": ("demo", "demo"),
     "doctor": ("doctor", "doctor"),
     "exec": ("execute", "execute"),
+    "replay": ("replay", "replay"),
     "run": ("run", "run"),
     "explain": ("check", "explain"),
     "ipchains-restore": ("ipchains_scripts", "ipchains_restore"),

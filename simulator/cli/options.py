@@ -42,5 +42,7 @@ def assignments(
             check(value if name_first else name)
         except ValueError as error:
             raise click.UsageError(f"{option} {text}: {error}") from None
+        if name in found:
+            raise click.UsageError(f"{option} {name}: given twice, {found[name]} and {value}")
         found[name] = value
     return found

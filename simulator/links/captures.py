@@ -57,6 +57,8 @@ class Captured:
     length: int
     """Octets of the frame on the wire; more than are here when the capture cut it."""
     source: Source
+    offset: int = 0
+    """Octets of the file up to this packet's end."""
     comment: str = ""
     """pcapng: what somebody wrote beside it."""
 
@@ -178,7 +180,7 @@ def _read_pcap(file: BinaryIO, order: str, ticks: int) -> Iterator[Captured]:
             raise CaptureError(f"a record of {present:,} octets is cut off after {len(frame):,}", number, offset)
         number += 1
         offset += 16 + present
-        yield Captured(number, seconds + fraction / ticks, frame, length, source)
+        yield Captured(number, seconds + fraction / ticks, frame, length, source, offset)
 
 
 _SECTION, _INTERFACE, _OLD_PACKET, _SIMPLE, _ENHANCED = 0x0A0D0D0A, 1, 2, 3, 6
@@ -310,4 +312,4 @@ class _Blocks:
                 value.decode("utf-8", "replace") for code, value in self._options(rest) if code == _COMMENT
             )
         seconds = stamp / source.ticks + source.offset
-        return Captured(self._number, seconds, body[at : at + present], length, source, comment)
+        return Captured(self._number, seconds, body[at : at + present], length, source, self._offset, comment)

@@ -10,13 +10,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from simulator.profiles import LinuxProfile
+from simulator.programs.listening import LoopError, ProgramFailedError
 from simulator.scenario import model
 from simulator.scenario.acting import ACTIONS, Done
 from simulator.scenario.expecting import EXPECTATIONS, UnmetError
 from simulator.scenario.model import Line, Place, ScriptError
 from simulator.scenario.packets import ReadPacket
 from simulator.scenario.setting import SETTINGS
-from simulator.scenario.world import LoopError, ProgramFailedError, Station, World, listed_rules
+from simulator.scenario.world import Station, World, listed_rules
 from simulator.spoken import speak
 from simulator.trace import Event, Kind
 
@@ -135,6 +136,7 @@ class _Player:
         except (LoopError, ProgramFailedError) as error:
             self._fail(last, str(error), is_script_error=True)
         self._keep(self._acted)
+        self._world.programs.finish()
         self._result.said = self._world.said.getvalue()
 
     def _line(self, line: Line) -> None:

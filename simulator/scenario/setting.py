@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import errno
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from typing import Any
 
-from simulator.profiles import PROFILES, resolve
-from simulator.programs.registry import ProgramError, Surroundings, find
-from simulator.programs.running import OnClock
+from simulator.profiles import PROFILES, read_switches
+from simulator.programs.registry import ProgramError
 from simulator.router import Router
 from simulator.scenario import model
 from simulator.scenario.model import Place, ScriptError
@@ -26,43 +24,14 @@ def _router(world: World, line: model.Router, place: Place) -> None:
         raise ScriptError(place, told if line.name else f"{told}: give this one a name, router R2 {line.profile}")
     if line.profile not in PROFILES:
         raise ScriptError(place, f"no such profile: {line.profile!r} (there are {', '.join(PROFILES)})")
-    switches = _switches(line.profile, line.switches, place)
+    try:
+        switches = read_switches(line.profile, line.switches)
+    except (TypeError, ValueError) as error:
+        raise ScriptError(place, str(error)) from None
     if line.is_host:
         switches.setdefault("forwarding", False)
     router = Router(line.profile, clock=world.clock, **switches)
     world.stations[name] = world.current = Station(name, router)
-
-
-def _switches(profile: str, texts: Mapping[str, str], place: Place) -> dict[str, Any]:
-    """Each switch with the first reading of its text that the profile takes."""
-    switches: dict[str, Any] = {}
-    for key, text in texts.items():
-        told: str | None = None
-        for value in _readings(text):
-            try:
-                resolve(profile, **{key: value})
-            except (TypeError, ValueError) as error:
-                told = told or str(error)
-                continue
-            switches[key] = value
-            break
-        else:
-            raise ScriptError(place, told or f"{key}={text!r} makes no sense")
-    return switches
-
-
-_TRUTHS = {"yes": True, "true": True, "on": True, "no": False, "false": False, "off": False}
-
-
-def _readings(text: str) -> Iterator[Any]:
-    yield text
-    if text in _TRUTHS:
-        yield _TRUTHS[text]
-    if text.isdigit():
-        yield int(text)
-    if hasattr(errno, text):
-        yield getattr(errno, text)
-    yield frozenset(text.split("+"))
 
 
 def _on(world: World, line: model.On, place: Place) -> None:
@@ -111,21 +80,10 @@ def _allow(world: World, line: model.Allow, place: Place) -> None:
 
 
 def _program(world: World, line: model.Program, place: Place) -> None:
-    router = world.station(place).router
-    around = Surroundings(
-        output=world.said, errors=world.said, now=world.clock.now, socket=router.socket, port=line.port
-    )
     try:
-        entry = find(line.name)
-        entry.parser().parse_args(list(line.options))
-        divert = entry.open(line.port, around)
-        program = OnClock(entry.build(list(line.options), around), divert, world.clock)
+        world.programs.add(world.station(place).router.socket, line.port, line.name, line.options)
     except ProgramError as error:
         raise ScriptError(place, str(error)) from None
-    except (OSError, ValueError, OverflowError) as error:
-        raise ScriptError(place, f"program {line.port} {line.name}: {error}") from None
-    divert.setblocking(False)
-    world.programs.append((divert, program, f"program {line.port} {line.name}"))
 
 
 def _packet(world: World, line: model.PacketDefinition, place: Place) -> None:

@@ -18,26 +18,16 @@ from simulator.interfaces import Interface
 from simulator.links.impaired import ImpairedLink
 from simulator.links.memory import Cables
 from simulator.profiles import LinuxProfile
+from simulator.programs.listening import Listeners, LoopError
 from simulator.router import Router
 from simulator.scenario.model import Place, ScriptError
 from simulator.scenario.packets import Library, ReadPacket
 from simulator.trace import Event
 
-__all__ = ["LoopError", "ProgramFailedError", "ScriptSocket", "Station", "Wire", "World", "listed_rules"]
-
-_MOST_TURNS = 1000
-"""Packets that one program may take at one instant; a program that takes more is in a divert loop."""
+__all__ = ["ScriptSocket", "Station", "Wire", "World", "listed_rules"]
 
 _MOST_TIMERS = 1_000_000
 """Instants at which something may happen while a script lets time pass."""
-
-
-class LoopError(Exception):
-    """What a script began does not come to an end."""
-
-
-class ProgramFailedError(Exception):
-    """A divert program raised something that is no OSError of its socket."""
 
 
 class Wire:
@@ -103,11 +93,10 @@ class World:
         self.stations: dict[str, Station] = {}
         self.current: Station | None = None
         self.sockets: dict[str, ScriptSocket] = {}
-        self.programs: list[tuple[Any, Callable[[Any], object], str]] = []
-        """Divert sockets with the program that each is for, and what to call it."""
         self.packets = Library(read_packet)
         self.said = io.StringIO()
         """What programs print."""
+        self.programs = Listeners(self.clock, self.said)
         self.wires: dict[tuple[str, str], Wire] = {}
         """By the names of router and interface."""
         self.allowed: set[tuple[str, str]] = set()
@@ -213,18 +202,7 @@ class World:
 
     def settle(self) -> None:
         """Programs take what waits for them, until nothing does."""
-        turns = 0
-        while ready := [each for each in self.programs if each[0].readable]:
-            for divert, program, name in ready:
-                turns += 1
-                if turns > _MOST_TURNS * len(self.programs):
-                    raise LoopError(f"{name} took more than {_MOST_TURNS} packets at one instant: a divert loop")
-                try:
-                    program(divert)
-                except BlockingIOError:
-                    pass
-                except OSError as error:
-                    raise ProgramFailedError(f"{name} failed: {error}") from error
+        self.programs.settle()
 
     def leftovers(self) -> Iterator[tuple[str, bytes]]:
         """What left by an open wire, or waits at a socket of the script, and no line took; where, and the octets."""

@@ -196,6 +196,11 @@ def shown(load: bytes, most: int = 24) -> str:
 
 def differences(one: bytes, other: bytes) -> tuple[Difference, ...]:
     """The fields in which two datagrams differ, in the order of the first one's octets."""
+    if one == other:
+        return ()
+    sections = list(_sections(one))
+    if sections == list(_sections(other)):
+        return tuple(_same_layout(sections, one, other))
     left = {field.name: field for field in dissect(one)}
     right = {field.name: field for field in dissect(other)}
     found: list[Difference] = []
@@ -206,6 +211,28 @@ def differences(one: bytes, other: bytes) -> tuple[Difference, ...]:
     return tuple(found)
 
 
+def _same_layout(sections: list[_Section], one: bytes, other: bytes) -> Iterator[Difference]:
+    """Where all headers are the same ones, only those that differ have to be looked at."""
+    end = 0
+    for section in sections:
+        fixed = slice(section.start, section.start + section.fixed)
+        left, right = int.from_bytes(one[fixed], "big"), int.from_bytes(other[fixed], "big")
+        if left != right:
+            for name, place in section.table.items():
+                shift = section.fixed * 8 - place.at - place.width
+                mask = (1 << place.width) - 1
+                ours, theirs = left >> shift & mask, right >> shift & mask
+                if ours != theirs:
+                    yield Difference(f"{section.layer}.{name}", _text(place, ours), _text(place, theirs))
+        options = slice(section.start + section.fixed, section.end)
+        if one[options] != other[options]:
+            yield Difference(f"{section.layer}.options", one[options].hex(), other[options].hex())
+        end = section.end
+    if one[end:] != other[end:]:
+        load = (Field("load", octets[end:], shown(octets[end:])) if octets[end:] else None for octets in (one, other))
+        yield Difference("load", *_told_apart(*load))
+
+
 def _told_apart(one: Field | None, other: Field | None) -> tuple[str | None, str | None]:
     """The texts of both; where long octets look alike in short, the first octet that differs is named."""
     texts = (one.text if one else None, other.text if other else None)
@@ -214,7 +241,9 @@ def _told_apart(one: Field | None, other: Field | None) -> tuple[str | None, str
     ours, theirs = one.value, other.value
     assert isinstance(ours, bytes)
     assert isinstance(theirs, bytes)
-    at = next(index for index, (left, right) in enumerate(zip(ours, theirs, strict=False)) if left != right)
+    at = next((index for index, (left, right) in enumerate(zip(ours, theirs, strict=False)) if left != right), None)
+    if at is None:
+        return texts
     return f"{texts[0]} with {ours[at]:02x} at octet {at}", f"{texts[1]} with {theirs[at]:02x} at octet {at}"
 
 

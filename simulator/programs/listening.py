@@ -1,0 +1,72 @@
+"""Programs that listen on a router's divert ports and take what is diverted to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from simulator.clock import Clock
+from simulator.programs.registry import Output, Program, ProgramError, Surroundings, find, finish
+from simulator.programs.running import OnClock
+
+__all__ = ["MOST_TURNS", "Listeners", "LoopError", "ProgramFailedError"]
+
+MOST_TURNS = 1000
+"""Packets that one program may take at one instant; a program that takes more is in a divert loop."""
+
+
+class LoopError(Exception):
+    """What was begun does not come to an end."""
+
+
+class ProgramFailedError(Exception):
+    """A divert program failed on something that is no empty socket."""
+
+
+class Listeners:
+    """Divert sockets, each with the program that serves it."""
+
+    def __init__(self, clock: Clock, output: Output) -> None:
+        self._clock = clock
+        self._output = output
+        self._all: list[tuple[Any, OnClock, Program, str]] = []
+
+    def add(self, make: Callable[..., Any], port: int, name: str, options: Sequence[str]) -> None:
+        """Start a program on a port; ``make`` makes sockets, as ``Router.socket`` does.
+
+        :raises ProgramError: for a program, an option or a value that does not exist, and for a port that is taken.
+        """
+        around = Surroundings(output=self._output, errors=self._output, now=self._clock.now, socket=make, port=port)
+        entry = find(name)
+        entry.parser().parse_args(list(options))
+        try:
+            divert = entry.open(port, around)
+            program = entry.build(list(options), around)
+        except (OSError, ValueError, OverflowError) as error:
+            raise ProgramError(f"{name} on port {port}: {error}") from error
+        divert.setblocking(False)
+        self._all.append((divert, OnClock(program, divert, self._clock), program, f"{name} on port {port}"))
+
+    def settle(self) -> None:
+        """Let programs take what waits for them, until nothing does.
+
+        :raises LoopError: when that has no end.
+        :raises ProgramFailedError: when one of them fails.
+        """
+        turns = 0
+        while ready := [each for each in self._all if each[0].readable]:
+            for divert, program, _, title in ready:
+                turns += 1
+                if turns > MOST_TURNS * len(self._all):
+                    raise LoopError(f"{title} took more than {MOST_TURNS} packets at one instant: a divert loop")
+                try:
+                    program(divert)
+                except BlockingIOError:
+                    pass
+                except OSError as error:
+                    raise ProgramFailedError(f"{title} failed: {error}") from error
+
+    def finish(self) -> None:
+        """The programs are over."""
+        for _, _, program, _ in self._all:
+            finish(program)
