@@ -35,7 +35,7 @@ from simulator.node import Node
 from simulator.outgoing import Outgoing
 from simulator.packet import MINIMUM_HEADER, Packet
 from simulator.paths import bsd_options
-from simulator.paths.bsd_counters import IpCounters, statistics
+from simulator.paths.bsd_counters import IpCounters, divert_statistics, statistics
 from simulator.paths.bsd_divert import FRAGMENT_BITS, Diversion
 from simulator.paths.bsd_firewall import Firewall
 from simulator.paths.bsd_icmp import BsdIcmp
@@ -93,6 +93,10 @@ class BsdPath:
     def statistics(self) -> dict[str, int]:
         """The IP counters that are not zero, by the names of ``struct ipstat``."""
         return statistics(self.counters, self._ledger, self.diversion.reassembly)
+
+    def divert_statistics(self) -> dict[str, int]:
+        """The counters of divert sockets: what ``netstat -s -p divert`` shows on FreeBSD 14."""
+        return divert_statistics(self.counters, self._ledger)
 
     # == receiving (ip_input) ======================================================================================
 
@@ -397,6 +401,7 @@ class BsdPath:
         """Incoming: ip_input from its start.  What becomes of it is not told (W-18)."""
         if self.profile.restores_broadcast:
             packet.link_broadcast = _to_many(packet.received_on, packet.destination)
+        self.counters.inbound += 1
         self._queue.append((packet, False))
         self._drain()
         return 0
@@ -407,6 +412,7 @@ class BsdPath:
 
     def inject_out(self, packet: Packet, dont_route: bool) -> int:
         """Outgoing: ip_output, whose errors are those of the write (W-13 to W-17)."""
+        self.counters.outbound += 1
         self.counters.rawout += 1
         self.counters.localout += self.profile.counts_raw_as_localout
         result = self._output.output(packet, dont_route=dont_route, allow_broadcast=True)

@@ -10,7 +10,7 @@ from simulator.fragments import BsdReassembly
 from simulator.ledger import Ledger, Reason
 from simulator.packet import Packet
 
-__all__ = ["IpCounters", "statistics"]
+__all__ = ["IpCounters", "divert_statistics", "statistics"]
 
 
 class IpCounters:
@@ -24,9 +24,11 @@ class IpCounters:
         "fastforward",
         "forward",
         "fragmented",
+        "inbound",
         "localout",
         "noroute",
         "ofragments",
+        "outbound",
         "rawout",
         "redirectsent",
         "toosmall",
@@ -46,9 +48,13 @@ class IpCounters:
     forward: int
     """On the slow path alone."""
     fragmented: int
+    inbound: int
+    """Written to divert sockets as incoming."""
     localout: int
     noroute: int
     ofragments: int
+    outbound: int
+    """Written to divert sockets as outgoing."""
     rawout: int
     redirectsent: int
     toosmall: int
@@ -88,5 +94,16 @@ def statistics(counters: IpCounters, ledger: Ledger, reassembly: BsdReassembly[P
         "rawout": counters.rawout,
         "toolong": reassembly.toolong,
         "badaddr": dropped[Reason.BAD_ADDRESS],
+    }
+    return {name: count for name, count in counts.items() if count}
+
+
+def divert_statistics(counters: IpCounters, ledger: Ledger) -> dict[str, int]:
+    """What divert sockets did, by the names of FreeBSD 14's ``struct divstat`` (bsd.md R-19); zeros are left out."""
+    counts = {
+        "diverted": ledger.diverted,
+        "noport": ledger.dropped[Reason.NO_LISTENER],
+        "outbound": counters.outbound,
+        "inbound": counters.inbound,
     }
     return {name: count for name, count in counts.items() if count}

@@ -30,7 +30,7 @@ def named(profiles: Iterable[str]) -> str:
     left = list(profiles)
     words = []
     for group, members in GROUPS.items():
-        if set(members) <= set(left):
+        if left and set(members) <= set(left):
             words.append(group)
             left = [name for name in left if name not in members]
     return ", ".join(words + left)

@@ -24,6 +24,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "every BSD": _BSD,
     "before FreeBSD 5": _BEFORE_5,
     "since FreeBSD 8": tuple(name for name in _BSD if name not in _BEFORE_5),
+    "before FreeBSD 14": tuple(name for name in _BSD if name != "freebsd-14"),
     "every Linux": tuple(name for name, profile in PROFILES.items() if isinstance(profile, LinuxProfile)),
 }
 """Profiles that are named together."""
