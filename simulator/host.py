@@ -69,7 +69,7 @@ class Host:
         self._send(Outgoing(ICMP, packet.source, reply, ttl, source=self._answers_to(packet), tos=packet.tos))
 
     def _udp(self, packet: Packet, segment: bytes) -> None:
-        """RFC 768; a port that nobody has is unreachable."""
+        """RFC 768; a port that nobody has is unreachable, but nobody is told what was sent to many (RFC 1122 3.2.2)."""
         try:
             header, data = udp.parse(segment, source=packet.source, destination=packet.destination)
         except ValueError:
@@ -79,10 +79,10 @@ class Host:
         if packet.redirect_port:
             sock = self._proxy(packet) or sock
             address = proxied(packet.source, header.source_port, packet.destination, header.destination_port)
-        if sock is None:
-            self._errors.report(packet, PORT_UNREACHABLE)
-        else:
+        if sock is not None:
             sock.enqueue(data, address)
+        elif not self._node.routes.is_for_many(packet.destination):
+            self._errors.report(packet, PORT_UNREACHABLE)
 
     def _proxy(self, packet: Packet) -> UdpSocket | None:
         """The socket on the port that a REDIRECT rule chose, at the address of the receiving interface."""

@@ -287,9 +287,13 @@ class Packet:
         """The right header checksum, computed anew; octets that have it already stay as they are."""
         octets = self.octets
         length = self.header_length
-        if int.from_bytes(octets[:length], "big") % 0xFFFF == 0 and self.checksum != 0xFFFF:
+        if length < MINIMUM_HEADER:  # what a program wrote: the kernels sum as many octets as it says
+            fitting = checksum.checksum((octets[:10] + b"\0\0" + octets[12:])[:length])
+        elif int.from_bytes(octets[:length], "big") % 0xFFFF == 0 and self.checksum != 0xFFFF:
             return
-        self.checksum = fitting = checksum.checksum(octets[:10] + octets[12:length])
+        else:
+            fitting = checksum.checksum(octets[:10] + octets[12:length])
+        self.checksum = fitting
         self.octets = octets[:10] + _pack_word(fitting) + octets[12:]
 
     def set_ttl(self, ttl: int) -> None:

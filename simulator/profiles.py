@@ -133,7 +133,11 @@ class BsdProfile(Profile):
     divert_protocol: int = 258
 
     version_errno: int = 0
-    """A write with an IP version other than 4 (and 6); 0: not looked at (bsd.md W-6, divert-observed.md)."""
+    """A write with an IP version other than 4; 0: not looked at (bsd.md W-6, divert-observed.md).  Version 6 is refused
+    as by a kernel without INET6: there is none here."""
+
+    refuses_nowhere: bool = False
+    """What is received for 0.0.0.0 is dropped as badaddr (bsd.md W-18: FreeBSD 14), else this host takes it."""
 
     restores_broadcast: bool = False
     """A packet written as incoming is marked as broadcast or multicast again by its destination (bsd.md W-20)."""
@@ -311,6 +315,7 @@ PROFILES: dict[str, Profile] = {
             reassembly=FREEBSD_14,
             counts_unheard=False,
             counts_overflow=False,
+            refuses_nowhere=True,
             tells_overflow=True,
             own_family=True,
             shutdown_errno=errno.EOPNOTSUPP,

@@ -141,6 +141,9 @@ class BsdPath:
         if loops and interface is not None and not interface.is_loopback:
             self._drop(packet, Reason.BAD_ADDRESS)
             return
+        if not destination and self.profile.refuses_nowhere:
+            self._drop(packet, Reason.BAD_ADDRESS)
+            return
         if int.from_bytes(octets[:header_length], "big") % 0xFFFF and not checked:
             self._drop(packet, Reason.BAD_CHECKSUM)
             return

@@ -112,7 +112,7 @@ class BsdWriting:
             return errno.EAFNOSUPPORT
         if profile.own_family and destination.length != 16:
             return errno.EINVAL
-        if profile.version_errno and data[0] >> 4 not in (4, 6):
+        if profile.version_errno and data[0] >> 4 != 4:
             return profile.version_errno
         packet = Packet(data, self._interface(destination))
         incoming = destination.host != 0

@@ -1,4 +1,4 @@
-"""The minimum acceptance list of bsd.md section 15, items 1 to 17, on every BSD as far as it has the feature."""
+"""The minimum acceptance list of bsd.md section 15, on every BSD as far as it has the feature."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from bsd_worlds import ALL, LEFT, OUTGOING, OWN, RIGHT, SINCE_8, BsdWorld, echo,
 from datagrams import address, pieces, ping, udp
 from worlds import broken, error, forwarded, hooks
 
+from rules.errors import CommandError
 from rules.fields import DONT_FRAGMENT
 from simulator import Reason
 from simulator.wire import checksum, icmp, ipv4
@@ -239,3 +240,35 @@ def test_item_17_ttl_1(profile: str) -> None:
     world.em0.receive(udp(LEFT, RIGHT, ttl=1))
     assert (world.matched(100), world.matched(200)) == ([1], [1])
     assert error(world.em0.sent[0])[:2] == (11, 0)
+
+
+@every
+@pytest.mark.statement("bsd.md 15.18")
+def test_item_18_the_tool(profile: str) -> None:
+    """Formats and messages of list, add, delete, zero, show and flush; FreeBSD 13 and 14 write some of them anew."""
+    since_13 = profile in ("freebsd-13", "freebsd-14")
+    ports, frag, state = ("53", "frag offset", " :default") if since_13 else ("dst-port 53", "frag", "")
+    ipfw = BsdWorld(profile, default_accept=False).router.ipfw
+    assert ipfw("add 5 deny udp from any to 10.1.2.3/8 53 in") == f"00005 deny udp from any to 10.0.0.0/8 {ports} in\n"
+    assert ipfw("add allow ip from any to any frag") == f"00105 allow ip from any to any {frag}\n"
+    assert ipfw("add check-state") == f"00205 check-state{state}\n"
+    assert ipfw("list 5") == f"00005 deny udp from any to 10.0.0.0/8 {ports} in\n"
+    assert ipfw("list").splitlines()[-1] == "65535 deny ip from any to any"
+    assert ipfw("show").splitlines()[-1].split() == ["65535", "0", "0", "deny", "ip", "from", "any", "to", "any"]
+    assert ipfw("zero") == "Accounting cleared.\n"
+    assert ipfw("zero 5") == "Entry 5 cleared.\n"
+    assert ipfw("resetlog") == "Logging counts reset.\n"
+    assert ipfw("-q zero") == ipfw("delete 5") == ""
+    assert ipfw("-f flush") == "Flushed all rules.\n"
+    assert ipfw("list") == "65535 deny ip from any to any\n"
+    for command, status in {"list 5": 69, "add 5 nonsense": 65, "add 5 divert 0 ip from any to any": 65}.items():
+        with pytest.raises(CommandError) as refused:
+            ipfw(command)
+        assert refused.value.status == status
+        assert refused.value.stderr.startswith("ipfw: ")
+    if since_13:
+        assert ipfw("delete 77") == ""
+    else:
+        with pytest.raises(CommandError) as refused:
+            ipfw("delete 77")
+        assert refused.value.status == 69

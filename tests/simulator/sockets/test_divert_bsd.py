@@ -6,10 +6,11 @@ import errno
 import socket
 
 import pytest
-from bsd_worlds import ALL, LEFT, RIGHT, BsdWorld, echo, fails, queued, with_switch
+from bsd_worlds import ALL, LEFT, OWN, RIGHT, SINCE_8, BsdWorld, echo, fails, queued, with_switch
 from datagrams import udp
 
-from simulator import IPPROTO_DIVERT
+from rules.errors import CommandError
+from simulator import IPPROTO_DIVERT, Reason
 from simulator.router import PF_DIVERT
 from simulator.sockets.address import BSD_LAYOUT
 
@@ -18,6 +19,7 @@ PCB = [profile for profile in ALL if profile != "freebsd-14"]
 """Where divert sockets bind as all Internet sockets do."""
 
 in_pcbbind = pytest.mark.parametrize("profile", PCB)
+own_family = pytest.mark.parametrize("profile", with_switch("own_family", True))
 GOOD = udp(LEFT, RIGHT)
 
 
@@ -36,10 +38,14 @@ class TestCreation:
 
     @pytest.mark.statement("bsd.md S-3")
     @every
-    @pytest.mark.parametrize("kind", [socket.SOCK_DGRAM, socket.SOCK_STREAM])
+    @pytest.mark.parametrize("kind", [socket.SOCK_DGRAM, socket.SOCK_STREAM, socket.SOCK_SEQPACKET, 0])
     def test_s3_other_types(self, profile: str, kind: int) -> None:
-        with fails(errno.EPROTONOSUPPORT):
-            BsdWorld(profile).router.socket(socket.AF_INET, kind, 258)
+        for protocol in (254, 258):
+            with fails(errno.EPROTONOSUPPORT):
+                BsdWorld(profile).router.socket(socket.AF_INET, kind, protocol)
+        for family, protocol, number in ((socket.AF_INET, 257, errno.EPROTONOSUPPORT), (99, 258, errno.EAFNOSUPPORT)):
+            with fails(number):
+                BsdWorld(profile).router.socket(family, socket.SOCK_RAW, protocol)
 
     @pytest.mark.statement("bsd.md S-4")
     @every
@@ -88,6 +94,15 @@ class TestCreation:
             sock.shutdown(3)
         assert echo(sock) == 1
 
+    @pytest.mark.parametrize("profile", with_switch("shutdown_errno", errno.EOPNOTSUPP))
+    @pytest.mark.statement("bsd.md S-9")
+    def test_s9_there_is_no_shutdown(self, profile: str) -> None:
+        sock = BsdWorld(profile).divert()
+        with fails(errno.EOPNOTSUPP):
+            sock.shutdown(socket.SHUT_RD)
+        with fails(errno.EINVAL):
+            sock.shutdown(3)
+
     @pytest.mark.statement("bsd.md S-9")
     @pytest.mark.parametrize("profile", with_switch("shutdown_errno", 0))
     def test_s9_shutdown_works(self, profile: str) -> None:
@@ -104,10 +119,12 @@ class TestCreation:
     @every
     def test_s13_close_gives_the_port_back(self, profile: str) -> None:
         world = BsdWorld(profile, "100 divert 8668 ip from any to any in")
-        world.divert().close()
+        sock = world.divert()
         world.em0.receive(GOOD)
-        assert world.router.ledger.diverted == 0
-        world.divert()
+        sock.close()
+        world.em0.receive(GOOD)
+        assert world.dropped == {Reason.NO_LISTENER: 1}
+        assert not world.divert().readable, "what was queued is lost"
 
 
 class TestOptions:
@@ -230,14 +247,77 @@ class TestBind:
             assert len(queued(sock)) == 1
             sock.close()
 
-    def test_own_family_moves_and_shares_nothing(self) -> None:
-        """FreeBSD 14: B-4 to B-6, S-10, W-5."""
-        world = BsdWorld("freebsd-14", "100 divert 9001 ip from any to any in")
+    @own_family
+    @pytest.mark.statement("bsd.md B-1", "bsd.md B-2")
+    def test_b1_b2_own_family(self, profile: str) -> None:
+        sock = BsdWorld(profile).unbound()
+        for family in (0, 28):
+            with fails(errno.EAFNOSUPPORT):
+                sock.bind(name(9000, family=family))
+        for length in (8, 15, 20):
+            with fails(errno.EINVAL):
+                sock.bind(name(9000, length=length))
+        sock.bind(("1.2.3.4", 9000))
+        assert sock.port == 9000
+
+    @own_family
+    @pytest.mark.statement("bsd.md B-5")
+    def test_b5_no_port_is_reserved(self, profile: str) -> None:
+        world = BsdWorld(profile)
+        sock = world.unbound()
+        world.router.node.privileged = False
+        sock.bind(("", 80))
+
+    @every
+    @pytest.mark.statement("bsd.md B-3")
+    def test_b3_a_number_space_of_its_own(self, profile: str) -> None:
+        world = BsdWorld(profile, "100 divert 8668 udp from any to any in")
+        speaker = world.router.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        speaker.bind(("", 8668))
+        sock = world.divert(8668)
+        world.em0.receive(udp(LEFT, OWN, ports=(1, 8668), data=b"hello"))
+        assert not speaker.readable
+        assert echo(sock) == 1
+        assert speaker.recv(100) == b"hello"
+
+    @every
+    @pytest.mark.statement("bsd.md B-10")
+    @pytest.mark.parametrize(("text", "port"), [("1", 1), ("65534", 65534), ("natd", 8668)])
+    def test_b10_ports_of_rules(self, profile: str, text: str, port: int) -> None:
+        world = BsdWorld(profile, f"100 divert {text} ip from any to any in")
+        sock = world.divert(port)
+        world.em0.receive(GOOD)
+        assert len(queued(sock)) == 1
+
+    @every
+    @pytest.mark.statement("bsd.md B-10")
+    @pytest.mark.parametrize("text", ["0", "65536", "nosuchservice"])
+    def test_b10_ports_that_are_none(self, profile: str, text: str) -> None:
+        with pytest.raises(CommandError, match="illegal"):
+            BsdWorld(profile, f"100 divert {text} ip from any to any in")
+
+    @pytest.mark.parametrize("profile", SINCE_8)
+    @pytest.mark.statement("bsd.md B-10")
+    def test_b10_the_port_of_a_table(self, profile: str) -> None:
+        world = BsdWorld(profile, "100 divert tablearg ip from table(1) to any in")
+        world.router.ipfw("table 1 add 192.168.1.2/32 7777")
+        sock = world.divert(7777)
+        world.em0.receive(GOOD)
+        assert len(queued(sock)) == 1
+
+    @own_family
+    @pytest.mark.statement("bsd.md B-4", "bsd.md B-6", "bsd.md S-10", "bsd.md W-5")
+    def test_own_family_moves_and_shares_nothing(self, profile: str) -> None:
+        world = BsdWorld(profile, "100 divert 9001 ip from any to any in")
         sock, other = world.unbound(), world.unbound()
+        for each in (sock, other):
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         sock.bind(("", 9000))
         with fails(errno.EADDRINUSE):
             sock.bind(("", 9000))
         sock.bind(("", 9001))
+        with fails(errno.EADDRINUSE):
+            other.bind(("", 9001))
         other.bind(("", 9000))
         world.em0.receive(GOOD)
         assert echo(sock) == 1
