@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import pytest
 from bsd_worlds import ALL, BEFORE_5, LEFT, OUTGOING, OWN, RIGHT, SINCE_8, BsdWorld, echo, fails, queued, with_switch
-from datagrams import address, ip, udp
+from datagrams import address, udp
 from worlds import broken, error, forwarded
 
 from rules.fields import DONT_FRAGMENT
@@ -464,19 +464,3 @@ def test_routes_that_lead_nowhere(profile: str, kind: str) -> None:
     assert world.unbound().sendto(NOWHERE, OUTGOING) == len(NOWHERE)
     told = [octets for octets in world.router.delivered if ipv4.parse(octets).protocol == 1]
     assert [error(octets)[:2] for octets in told] == ([(3, 1)] if kind == "reject" else [])
-
-
-@since_8
-@pytest.mark.statement("bsd.md F-12")
-def test_f12_ports_flags_and_types_never_match_later_fragments(profile: str) -> None:
-    questions = {
-        "udp": ["udp from any to any 6000", "ip from any to any frag"],
-        "tcp": ["tcp from any to any setup", "tcp from any to any established", "tcp from any to any tcpflags syn"],
-        "icmp": ["icmp from any to any icmptypes 0,8", "icmp from any to any frag"],
-    }
-    for protocol, number in (("udp", 17), ("tcp", 6), ("icmp", 1)):
-        rules = [f"{100 + at} count {rule} in" for at, rule in enumerate(questions[protocol])]
-        world = BsdWorld(profile, *rules)
-        world.em0.receive(ip(LEFT, RIGHT, number, bytes(40), fragment=0x2005))
-        for at, rule in enumerate(questions[protocol]):
-            assert world.matched(100 + at) == [int(rule.endswith("frag"))], rule
