@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+from typing import Any
 
 import pytest
 from bsd_worlds import ALL, LEFT, OUTGOING, OWN, RIGHT, SINCE_8, BsdWorld, echo, fails, queued, with_switch
@@ -12,10 +13,19 @@ from worlds import broken, error, forwarded, hooks
 
 from rules.errors import CommandError
 from rules.fields import DONT_FRAGMENT
-from simulator import Reason
+from rules.ipfw.switches import Switches
+from simulator import PROFILES, Reason, Router
 from simulator.wire import checksum, icmp, ipv4
 
 every = pytest.mark.parametrize("profile", ALL)
+
+
+def world_of(profile: str, *rules: str, **switches: Any) -> BsdWorld:
+    """Its rules are in the language that the profile has unless told otherwise."""
+    own = PROFILES[profile].rules
+    assert isinstance(own, Switches)
+    return BsdWorld(profile, *rules, **{"ipfw_dialect": own.ipfw_dialect} | switches)
+
 
 LOCAL = udp("10.0.0.1", RIGHT, data=b"0123456789abcdef")
 
@@ -23,7 +33,7 @@ LOCAL = udp("10.0.0.1", RIGHT, data=b"0123456789abcdef")
 @pytest.mark.statement("bsd.md 15.1")
 @every
 def test_item_1_a_ping_is_diverted_on_its_way_in(profile: str) -> None:
-    world = BsdWorld(profile, "100 divert 8668 ip from any to any in")
+    world = world_of(profile, "100 divert 8668 ip from any to any in")
     sock = world.divert()
     world.em0.receive(ping(LEFT, RIGHT))
     octets, sender = sock.recvfrom(65535)
@@ -34,7 +44,7 @@ def test_item_1_a_ping_is_diverted_on_its_way_in(profile: str) -> None:
 @pytest.mark.statement("bsd.md 15.2")
 @every
 def test_item_2_outgoing_local_and_forwarded(profile: str) -> None:
-    world = BsdWorld(profile, "100 divert 8668 ip from any to any out")
+    world = world_of(profile, "100 divert 8668 ip from any to any out")
     sock = world.divert()
     world.router.send(ping("10.0.0.1", RIGHT))
     world.em0.receive(ping(LEFT, RIGHT))
@@ -47,7 +57,7 @@ def test_item_2_outgoing_local_and_forwarded(profile: str) -> None:
 @every
 @pytest.mark.parametrize(("options", "times"), [("", 2), (" in", 1), (" via em0", 1), (" via em1", 1)])
 def test_item_3_an_echoing_program(profile: str, options: str, times: int) -> None:
-    world = BsdWorld(profile, f"100 divert 8668 ip from any to any{options}")
+    world = world_of(profile, f"100 divert 8668 ip from any to any{options}")
     sock = world.divert()
     for _ in range(3):
         world.em0.receive(ping(LEFT, RIGHT))
@@ -58,7 +68,7 @@ def test_item_3_an_echoing_program(profile: str, options: str, times: int) -> No
 @pytest.mark.statement("bsd.md 15.4")
 @every
 def test_item_4_tags(profile: str) -> None:
-    world = BsdWorld(profile, "100 divert 8668 ip from any to any out", "100 deny ip from any to any out")
+    world = world_of(profile, "100 divert 8668 ip from any to any out", "100 deny ip from any to any out")
     sock = world.divert()
     sock.sendto(LOCAL, ("0.0.0.0", 0))
     assert sock.recv(65535) == LOCAL, "diverted again"
@@ -69,7 +79,7 @@ def test_item_4_tags(profile: str) -> None:
 @pytest.mark.statement("bsd.md 15.5")
 @every
 def test_item_5_names_and_addresses_of_incoming_packets(profile: str) -> None:
-    world = BsdWorld(profile)
+    world = world_of(profile)
     sock = world.unbound()
     with fails(errno.EADDRNOTAVAIL):
         sock.sendto(LOCAL, bytes((16, 2, 0, 0)) + address("203.0.113.9").to_bytes(4, "big") + b"nosuch0\0")
@@ -79,7 +89,7 @@ def test_item_5_names_and_addresses_of_incoming_packets(profile: str) -> None:
 @pytest.mark.statement("bsd.md 15.6")
 @every
 def test_item_6_lengths(profile: str) -> None:
-    world = BsdWorld(profile)
+    world = world_of(profile)
     sock = world.unbound()
     for destination in (OUTGOING, (OWN, 0)):
         with fails(errno.EINVAL):
@@ -95,7 +105,7 @@ def test_item_6_lengths(profile: str) -> None:
 @pytest.mark.statement("bsd.md 15.7")
 @every
 def test_item_7_header_checksums(profile: str) -> None:
-    world = BsdWorld(profile)
+    world = world_of(profile)
     sock = world.unbound()
     wrong = broken(LOCAL, o10=0xAB, o11=0xCD, sum=0)
     sock.sendto(wrong, OUTGOING)
@@ -107,7 +117,7 @@ def test_item_7_header_checksums(profile: str) -> None:
 @pytest.mark.statement("bsd.md 15.8")
 @every
 def test_item_8_larger_than_the_mtu(profile: str) -> None:
-    world = BsdWorld(profile, mtu=576)
+    world = world_of(profile, mtu=576)
     sock = world.unbound()
     with fails(errno.EMSGSIZE):
         sock.sendto(udp("10.0.0.1", RIGHT, data=bytes(1200), fragment=DONT_FRAGMENT), OUTGOING)
@@ -118,7 +128,7 @@ def test_item_8_larger_than_the_mtu(profile: str) -> None:
 @pytest.mark.statement("bsd.md 15.9")
 @every
 def test_item_9_the_remaining_rules_deny(profile: str) -> None:
-    world = BsdWorld(profile, "100 count ip from any to any", default_accept=False)
+    world = world_of(profile, "100 count ip from any to any", default_accept=False)
     sock = world.unbound()
     with fails(errno.EACCES):
         sock.sendto(LOCAL, ("0.0.0.0", 99))
@@ -129,7 +139,7 @@ def test_item_9_the_remaining_rules_deny(profile: str) -> None:
 @pytest.mark.statement("bsd.md 15.10")
 @every
 def test_item_10_two_sockets_on_one_port(profile: str) -> None:
-    world = BsdWorld(profile, "100 divert 8668 ip from any to any in")
+    world = world_of(profile, "100 divert 8668 ip from any to any in")
     first, second = world.unbound(), world.unbound()
     first.bind(("", 8668))
     with fails(errno.EADDRINUSE):
@@ -149,7 +159,7 @@ def test_item_10_two_sockets_on_one_port(profile: str) -> None:
 @pytest.mark.statement("bsd.md 15.11")
 @every
 def test_item_11_a_full_queue_keeps_the_first(profile: str) -> None:
-    world = BsdWorld(profile, "100 divert 8668 ip from any to any in")
+    world = world_of(profile, "100 divert 8668 ip from any to any in")
     sock = world.divert()
     packets = [udp(LEFT, RIGHT, data=bytes(1400), identification=number) for number in range(60)]
     for packet in packets:
@@ -162,7 +172,7 @@ def test_item_11_a_full_queue_keeps_the_first(profile: str) -> None:
 @pytest.mark.statement("bsd.md 15.12")
 @every
 def test_item_12_no_listener(profile: str) -> None:
-    world = BsdWorld(profile, "100 divert 8668 ip from any to any in")
+    world = world_of(profile, "100 divert 8668 ip from any to any in")
     world.em0.receive(udp(LEFT, RIGHT))
     assert world.dropped == {Reason.NO_LISTENER: 1}
     assert world.counters.get("noproto", 0) == (1 if profile in with_switch("counts_unheard", True) else 0)
@@ -171,7 +181,7 @@ def test_item_12_no_listener(profile: str) -> None:
 @pytest.mark.statement("bsd.md 15.13")
 @every
 def test_item_13_tee(profile: str) -> None:
-    world = BsdWorld(profile, "100 tee 8668 ip from any to any in", "200 count ip from any to any in")
+    world = world_of(profile, "100 tee 8668 ip from any to any in", "200 count ip from any to any in")
     sock = world.divert()
     world.em0.receive(udp(LEFT, RIGHT))
     assert len(queued(sock)) == 1
@@ -185,7 +195,7 @@ def test_item_13_tee(profile: str) -> None:
 def test_item_14_fragments_out_of_order(profile: str) -> None:
     whole = udp(LEFT, RIGHT, data=bytes(range(250)) * 8)
     first, second, *rest = pieces(whole, 576)
-    world = BsdWorld(profile, "100 divert 8668 ip from any to any in")
+    world = world_of(profile, "100 divert 8668 ip from any to any in")
     sock = world.divert()
     for piece in (*rest, first, second):
         world.em0.receive(piece)
@@ -193,7 +203,7 @@ def test_item_14_fragments_out_of_order(profile: str) -> None:
     assert octets == whole
     assert checksum.verify(octets[:20])
 
-    world = BsdWorld(profile, "100 divert 8668 udp from any 5000 to any in")
+    world = world_of(profile, "100 divert 8668 udp from any 5000 to any in")
     sock = world.divert()
     for piece in (*rest, first, second):
         world.em0.receive(piece)
@@ -204,7 +214,7 @@ def test_item_14_fragments_out_of_order(profile: str) -> None:
 @pytest.mark.statement("bsd.md 15.15")
 @every
 def test_item_15_a_missing_fragment(profile: str) -> None:
-    world = BsdWorld(profile, "100 divert 8668 ip from any to any in")
+    world = world_of(profile, "100 divert 8668 ip from any to any in")
     world.divert()
     for piece in pieces(udp(LEFT, RIGHT, data=bytes(2000)), 576)[:-1]:
         world.em0.receive(piece)
@@ -220,7 +230,7 @@ def test_item_15_a_missing_fragment(profile: str) -> None:
 @every
 @pytest.mark.parametrize("offload", [False, True])
 def test_item_16_a_ping_to_an_own_address(profile: str, offload: bool) -> None:
-    world = BsdWorld(profile, "100 divert 8668 ip from any to any", loopback_offload=offload)
+    world = world_of(profile, "100 divert 8668 ip from any to any", loopback_offload=offload)
     sock = world.divert()
     with world.router.trace() as trace:
         world.router.send(ping(OWN, OWN))
@@ -236,7 +246,7 @@ def test_item_16_a_ping_to_an_own_address(profile: str, offload: bool) -> None:
 @pytest.mark.statement("bsd.md 15.17")
 @every
 def test_item_17_ttl_1(profile: str) -> None:
-    world = BsdWorld(profile, "100 count udp from any to any in", "200 count icmp from any to any out")
+    world = world_of(profile, "100 count udp from any to any in", "200 count icmp from any to any out")
     world.em0.receive(udp(LEFT, RIGHT, ttl=1))
     assert (world.matched(100), world.matched(200)) == ([1], [1])
     assert error(world.em0.sent[0])[:2] == (11, 0)
@@ -247,8 +257,10 @@ def test_item_17_ttl_1(profile: str) -> None:
 def test_item_18_the_tool(profile: str) -> None:
     """Formats and messages of list, add, delete, zero, show and flush; FreeBSD 13 and 14 write some of them anew."""
     since_13 = profile in ("freebsd-13", "freebsd-14")
-    ports, frag, state = ("53", "frag offset", " :default") if since_13 else ("dst-port 53", "frag", "")
-    ipfw = BsdWorld(profile, default_accept=False).router.ipfw
+    frag, state = ("frag offset", " :default") if since_13 else ("frag", "")
+    ports = "53" if since_13 or profile == "freebsd-4" else "dst-port 53"
+    stop = "" if profile in ("freebsd-4", "dragonfly") else "."
+    ipfw = Router(profile).ipfw
     assert ipfw("add 5 deny udp from any to 10.1.2.3/8 53 in") == f"00005 deny udp from any to 10.0.0.0/8 {ports} in\n"
     assert ipfw("add allow ip from any to any frag") == f"00105 allow ip from any to any {frag}\n"
     assert ipfw("add check-state") == f"00205 check-state{state}\n"
@@ -256,7 +268,7 @@ def test_item_18_the_tool(profile: str) -> None:
     assert ipfw("list").splitlines()[-1] == "65535 deny ip from any to any"
     assert ipfw("show").splitlines()[-1].split() == ["65535", "0", "0", "deny", "ip", "from", "any", "to", "any"]
     assert ipfw("zero") == "Accounting cleared.\n"
-    assert ipfw("zero 5") == "Entry 5 cleared.\n"
+    assert ipfw("zero 5") == f"Entry 5 cleared{stop}\n"
     assert ipfw("resetlog") == "Logging counts reset.\n"
     assert ipfw("-q zero") == ipfw("delete 5") == ""
     assert ipfw("-f flush") == "Flushed all rules.\n"

@@ -391,6 +391,32 @@ def test_f13_a_tcp_fragment_at_octet_eight(profile: str) -> None:
     assert len(world.em1.sent) == (0 if denied else 1)
 
 
+@pytest.mark.parametrize("profile", BEFORE_5)
+@pytest.mark.statement("bsd.md F-13")
+def test_f13_the_first_ipfw_refuses_it_where_a_rule_asks_for_ports(profile: str) -> None:
+    first = {"ipfw_dialect": "ipfw1"} if profile == "freebsd-4" else {}
+    world = BsdWorld(profile, "100 count tcp from any to any 25 in", "200 count ip from any to any in", **first)
+    world.em0.receive(ip(LEFT, RIGHT, 6, bytes(40), fragment=1))
+    denied = bool(first)
+    assert (world.matched(100), world.matched(200)) == ([0], [0 if denied else 1])
+    assert len(world.em1.sent) == (0 if denied else 1)
+
+
+@pytest.mark.parametrize("profile", ["dragonfly"])
+@pytest.mark.statement("bsd.md DF-6")
+def test_df6_defrag_puts_incoming_fragments_together_in_the_rule(profile: str) -> None:
+    world = BsdWorld(profile, "100 defrag ip from any to any", "200 count udp from any to any 6000 in")
+    for piece in reversed(pieces(WHOLE, 576)):
+        assert not world.em1.sent
+        world.em0.receive(piece)
+    assert world.matched(200) == [1]
+    assert world.em1.sent == [forwarded(WHOLE)]
+    world.em1.sent.clear()
+    start = pieces(udp("10.0.0.1", RIGHT, data=bytes(1200)), 576)[0]
+    assert world.unbound().sendto(start, OUTGOING) == len(start)
+    assert world.em1.sent == [start], "no effect on output"
+
+
 @since_8
 @pytest.mark.statement("bsd.md F-13")
 def test_f13_too_short_is_an_error_for_who_writes_it(profile: str) -> None:
