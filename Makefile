@@ -23,14 +23,15 @@ $(BIN)/python:
 	  || { echo "divertsim needs Python 3.11 or newer, $(PYTHON) is older: try make $(MAKECMDGOALS) PYTHON=python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-# Where the TUN libraries cannot be had, the demo still runs, on memory links, and the live tests skip.
+# Where the TUN libraries cannot be had, the demo still runs, on memory links, and the live tests skip; so do the tests of
+# filter expressions without libpcap, and those in a browser without selenium.
 $(demo-ready): pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[lab]' \
 	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
 	@touch $@
 
 $(develop-ready): pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[lab,test,check]' \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[lab,filters,browser,test,check]' \
 	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,check]'
 	@touch $@ $(demo-ready)
 
