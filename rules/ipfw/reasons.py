@@ -62,6 +62,8 @@ def why_not(entry: Entry, fields: Fields, world: World) -> str:
         return " and ".join(_clause(element, fields) for element in block)
     if rule.chance is not None:
         return "chance was against it (prob)"
+    if rule.effect.action is Action.DEFRAG:
+        return "it is no incoming fragment"
     if rule.state is not None or rule.effect.action is Action.CHECK_STATE:
         return "there is no dynamic state for it"
     if rule.effect.action in (Action.RETURN, Action.CALL):

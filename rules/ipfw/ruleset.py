@@ -20,7 +20,9 @@ from rules.ipfw.chain import Chain
 from rules.ipfw.classic.commands import run_classic
 from rules.ipfw.commands import Session, run_command
 from rules.ipfw.engine import Engine
+from rules.ipfw.first.listing import body as first_body
 from rules.ipfw.keepalives import Keepalive, due
+from rules.ipfw.listing import Style
 from rules.ipfw.nat.instances import Instances
 from rules.ipfw.questions import tables_of
 from rules.ipfw.rule import Action, Rule
@@ -36,6 +38,14 @@ __all__ = ["Counters", "Result", "RuleSet"]
 
 _SWITCHED_OFF = Verdict(Action.ALLOW, None)
 _TOOLS = {"2003": run_classic, "2014": run_command}
+_RULE_WORDS: dict[Dialect, Callable[[Rule, Switches], str]] = {
+    "ipfw1": lambda rule, switches: first_body(rule, Style(switches)),
+    "ipfw2": lambda rule, switches: str(replace(rule, number=0, set=0)),
+}
+_WORDS_OF_LINE: dict[str, Callable[[str], list[str]]] = {
+    "2003": lambda line: line.partition("#")[0].split(),
+    "2014": lambda line: [line],  # the tool itself takes it apart
+}
 
 
 class Result(NamedTuple):
@@ -164,6 +174,12 @@ class RuleSet:
         _TOOLS[self.switches.tool](self, words, session)
         return Result("".join(session.stdout), "".join(session.stderr), session.status)
 
+    def execute_line(self, line: str) -> Result:
+        """Run a line as it may stand in a file of commands, where the tool and not the shell makes words of it; nothing
+        but blanks and a comment do nothing."""
+        words = _WORDS_OF_LINE[self.switches.tool](line.strip())
+        return self.execute(words) if words else Result("", "", 0)
+
     def run_file(self, text: str, name: str = "/dev/stdin") -> str:
         """Run a text of commands, one a line, as ``ipfw NAME`` would run the file."""
         files = self.files
@@ -224,14 +240,17 @@ class RuleSet:
         return [Counters(entry.rule.number, entry.packets, entry.octets) for entry in self.chain]
 
     def words_of(self, verdict: Verdict) -> str | None:
-        """The words of the rule that decided, without number and set; None when no rule did, or it is gone."""
+        """The words of the rule that decided, without number and set; None when no rule did, or it is gone.
+
+        In the first language those of its listing, which can be typed again.
+        """
         if not verdict.counted_at or verdict.counted_at[-1] >= len(self.chain):
             return None
         entry = self.chain[verdict.counted_at[-1]]
         if entry.rule.number != verdict.rule:
             return None
         if entry.words is None:
-            entry.words = str(replace(entry.rule, number=0, set=0))
+            entry.words = _RULE_WORDS[self.switches.ipfw_dialect](entry.rule, self.switches)
         return entry.words
 
     # Packets

@@ -91,13 +91,19 @@ class Checker(Protocol):
 
 
 def checker_for(
-    profile: str, interfaces: Mapping[str, str], routes: Mapping[str, str], *, default: str | None = None
+    profile: str,
+    interfaces: Mapping[str, str],
+    routes: Mapping[str, str],
+    *,
+    default: str | None = None,
+    dialect: str | None = None,
 ) -> Checker:
     """For the kernel of that name.  ``interfaces``: name -> address/length; ``routes``: prefix -> interface;
-    ``default``: what rule 65535 of ipfw does, ``deny`` or ``allow``."""
+    ``default``: what rule 65535 of ipfw does, ``deny`` or ``allow``; ``dialect``: which of its rule languages FreeBSD 4
+    speaks, ``ipfw1`` or ``ipfw2``.  :raises ValueError: for a language that the kernel does not have."""
     if isinstance(PROFILES[profile], LinuxProfile):
         return _Ipchains(profile, interfaces)
-    return _Ipfw(profile, interfaces, routes, default or "deny")
+    return _Ipfw(profile, interfaces, routes, default or "deny", dialect)
 
 
 def _likely_interface(interfaces: Mapping[str, str], address: int) -> str:
@@ -107,16 +113,22 @@ def _likely_interface(interfaces: Mapping[str, str], address: int) -> str:
 
 
 class _Ipfw:
-    def __init__(self, profile: str, interfaces: Mapping[str, str], routes: Mapping[str, str], default: str) -> None:
+    def __init__(
+        self,
+        profile: str,
+        interfaces: Mapping[str, str],
+        routes: Mapping[str, str],
+        default: str,
+        dialect: str | None,
+    ) -> None:
         connected = {str(IPv4Interface(text).network): name for name, text in interfaces.items()}
         all_routes = [[prefix, name] for prefix, name in (connected | dict(routes)).items()]
-        case = {"profile": profile, "interfaces": dict(interfaces), "routes": all_routes}
+        case = {"profile": profile, "interfaces": dict(interfaces), "routes": all_routes, "dialect": dialect}
         self._player = Player(case, default=default)
         self._interfaces = interfaces
 
     def command(self, line: str) -> None:
-        words = line.strip()
-        result = self._player.rules.execute([words.removeprefix("ipfw ").strip()])
+        result = self._player.rules.execute_line(line.strip().removeprefix("ipfw "))
         if result.status:
             raise CommandError(result.stderr, result.status, result.stdout)
 

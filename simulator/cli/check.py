@@ -26,6 +26,12 @@ _COMMON = (
     INTERFACE,
     click.option("--route", "routes", multiple=True, metavar="PREFIX=INTERFACE", help="A route (for verrevpath)."),
     click.option("--default", type=click.Choice(["deny", "allow"]), help="What ipfw's rule 65535 does (deny)."),
+    click.option(
+        "--ipfw-dialect",
+        "dialect",
+        type=click.Choice(["ipfw1", "ipfw2"]),
+        help="Which rule language freebsd-4 speaks (ipfw1).",
+    ),
     click.option("--json", "as_json", is_flag=True, help="Report as one JSON object."),
 )
 
@@ -46,6 +52,7 @@ def check(
     interfaces: tuple[str, ...],
     routes: tuple[str, ...],
     default: str | None,
+    dialect: str | None,
     as_json: bool,
     why: bool,
 ) -> None:
@@ -64,7 +71,7 @@ def check(
     asked about in order, and dynamic state lives on from one to the next.  Exit status 1 when a packet does not meet
     what its line says, 2 for a file that makes no sense.
     """
-    _answer(rules, packets, profile, interfaces, routes, default, as_json=as_json, why=why)
+    _answer(rules, packets, profile, interfaces, routes, default, dialect, as_json=as_json, why=why)
 
 
 @click.command()
@@ -76,10 +83,11 @@ def explain(
     interfaces: tuple[str, ...],
     routes: tuple[str, ...],
     default: str | None,
+    dialect: str | None,
     as_json: bool,
 ) -> None:
     """Why the rule file RULES does to PACKETS what it does: `divertsim check --explain`."""
-    _answer(rules, packets, profile, interfaces, routes, default, as_json=as_json, why=True)
+    _answer(rules, packets, profile, interfaces, routes, default, dialect, as_json=as_json, why=True)
 
 
 def _answer(
@@ -89,16 +97,21 @@ def _answer(
     interfaces: tuple[str, ...],
     routes: tuple[str, ...],
     default: str | None,
+    dialect: str | None,
     *,
     as_json: bool,
     why: bool,
 ) -> None:
     if default is not None and isinstance(PROFILES[profile], LinuxProfile):
         raise click.UsageError(f"{profile} has no rule 65535: set policies with 'ipchains -P' in {rules}")
+    if dialect is not None and isinstance(PROFILES[profile], LinuxProfile):
+        raise click.UsageError(f"{profile} has no ipfw")
     named = assignments(interfaces, "--interface", IPv4Interface)
-    checker = checker_for(
-        profile, named, assignments(routes, "--route", IPv4Network, name_first=False), default=default
-    )
+    networks = assignments(routes, "--route", IPv4Network, name_first=False)
+    try:
+        checker = checker_for(profile, named, networks, default=default, dialect=dialect)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
     _load(checker, rules)
     questions = list(_questions(packets))
     answers = [checker.ask(question) for question in questions]

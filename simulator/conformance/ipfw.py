@@ -66,6 +66,7 @@ class Player:
             profile_of(case["profile"]),
             Host(addresses, [(prefix, interface) for prefix, interface in case.get("routes", ())]),
             default=default,
+            ipfw_dialect=case.get("dialect"),
             files=case.get("files"),
         )
 

@@ -139,3 +139,37 @@ def test_what_makes_no_sense_is_told_with_its_place(
     result = invoke(tmp_path, rules, packets, *options)
     assert result.exit_code == 2
     assert said in result.output
+
+
+FREEBSD_4 = ("--profile", "freebsd-4", "--interface", "em0=10.0.0.1/24")
+
+
+def test_the_rule_languages_of_freebsd_4(tmp_path: Path) -> None:
+    """Their tool makes words of a line only in a file: a lone argument is one word."""
+    rules = "ipfw add 100 reject tcp from any to any 80 setup # a comment\nadd 200 allow udp from any to any\n"
+    packets = "tcp from 1.2.3.4 5 to 10.0.0.1 80 setup in\nudp from 1.2.3.4 5 to 10.0.0.1 80 in"
+    assert outcomes(invoke(tmp_path, rules, packets, *FREEBSD_4)) == [
+        "deny by 100 (answers icmp=3/1): unreach host tcp from any to any 80 setup",
+        "accept by 200: allow udp from any to any",
+    ]
+    second = invoke(tmp_path, "add 100 set 5 reject { tcp or udp } from any to any", packets, *FREEBSD_4)
+    assert (second.exit_code, second.output.splitlines()[0].partition("1: ")[2]) == (2, "ipfw: invalid action ``set''")
+    second = invoke(
+        tmp_path, "add 100 set 5 reject { tcp or udp } from any to any", packets, *FREEBSD_4, "--ipfw-dialect", "ipfw2"
+    )
+    assert [line.split()[2] for line in outcomes(second)] == ["100", "100"]
+
+
+def test_a_language_that_the_kernel_lacks(tmp_path: Path) -> None:
+    for profile, text in (("linux-2.2", "linux-2.2 has no ipfw"), ("freebsd-13", "is not 'ipfw2'")):
+        result = invoke(tmp_path, "", "", "--profile", profile, "--ipfw-dialect", "ipfw1")
+        assert (result.exit_code, text in result.output) == (2, True)
+
+
+def test_dragonflys_rules(tmp_path: Path) -> None:
+    rules = "table 3 create\ntable 3 add 10/8\nadd 100 deny ip from any to <3>\n"
+    result = invoke(tmp_path, rules, "udp from 1.2.3.4 5 to 10.0.0.1 80 in", "--profile", "dragonfly")
+    assert outcomes(result) == ["deny by 100: deny ip from any to <3>"]
+    rules += "add 50 defrag ip from any to any"
+    result = invoke(tmp_path, rules, "udp from 1.2.3.4 5 to 10.0.0.1 80 in", "--profile", "dragonfly", command=explain)
+    assert outcomes(result)[1:] == ["rule 50 did not match because it is no incoming fragment"]
