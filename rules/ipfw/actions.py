@@ -36,8 +36,8 @@ def _number(action: Action) -> Reader:
         if words.accept("tablearg"):
             return Effect(action, TABLEARG)
         if not argument[:1].isdigit():
-            raise RefusalError(f"illegal argument for {word}", DATA_ERROR)
-        return Effect(action, _sixteen_bits(words, word))
+            raise _illegal(argument, 0xFFFFFFFF, word, switches)
+        return Effect(action, _sixteen_bits(words, word, switches))
 
     return read
 
@@ -46,11 +46,17 @@ def _argument(words: Words, word: str) -> str:
     return words.need(f"missing argument for {word}")
 
 
-def _sixteen_bits(words: Words, word: str) -> int:
-    number = leading_number(words.take())[0] & 0xFFFF
-    if number in (0, 65535):
-        raise RefusalError(f"illegal argument for {word}", DATA_ERROR)
+def _sixteen_bits(words: Words, word: str, switches: Switches) -> int:
+    text = words.take()
+    number = leading_number(text)[0] & (0xFFFFFFFF if switches.strict_arguments else 0xFFFF)
+    if not 0 < number < 65535:
+        raise _illegal(text, number, word, switches)
     return number
+
+
+def _illegal(text: str, number: int, word: str, switches: Switches) -> RefusalError:
+    given = f" {text}({number})" if switches.strict_arguments else ""
+    return RefusalError(f"illegal argument{given} for {word}", DATA_ERROR)
 
 
 def _divert_port(action: Action) -> Reader:
@@ -66,7 +72,7 @@ def _divert_port(action: Action) -> Reader:
             return Effect(action, number)
         text = _argument(words, word)
         if text[:1].isdigit():
-            return Effect(action, _sixteen_bits(words, word))
+            return Effect(action, _sixteen_bits(words, word, switches))
         if words.accept("tablearg"):
             return Effect(action, TABLEARG)
         service = service_port(words.take(), "divert")
@@ -159,6 +165,14 @@ def _check_state(words: Words, word: str, switches: Switches, fibs: int) -> Effe
     return Effect(Action.CHECK_STATE, state=None if name == "any" else name)
 
 
+def _setmark(words: Words, word: str, switches: Switches, fibs: int) -> Effect:
+    words.need("missing mark")
+    if words.peek() == "tablearg":
+        words.take()
+        return Effect(Action.SETMARK, TABLEARG)
+    return Effect(Action.SETMARK, leading_number(words.take(), 0)[0] & 0xFFFFFFFF)
+
+
 def _unmodelled(words: Words, word: str, switches: Switches, fibs: int) -> Effect:
     raise RefusalError(f"{word} is not modelled here", UNAVAILABLE)
 
@@ -196,7 +210,7 @@ ACTIONS: dict[str, Reader] = {
     "defrag": _plain(Action.DEFRAG),
     "abort": _unmodelled,
     "abort6": _unmodelled,
-    "setmark": _unmodelled,
+    "setmark": _setmark,
     "tcp-setmss": _unmodelled,
 }
 

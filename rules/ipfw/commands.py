@@ -158,7 +158,8 @@ def _command(rules: RuleSet, arguments: list[str], session: Session) -> bool:
         return False
     counters_before = "a" in session.options
     session.options.letters.discard("a")
-    rest = getopt(words_of_line, "abcdefhinNp:qs:STtv", session)
+    letters = "abcdDefhinNp:qs:STtv" if rules.switches.dynamic_only else "abcdefhinNp:qs:STtv"
+    rest = getopt(words_of_line, letters, session)
     if rest is None:
         return False
     if "h" in session.options:
@@ -240,6 +241,9 @@ class _Command:
             if words.accept(name):
                 handler(self)
                 return
+        for unmodelled in ("internal", "nat64clat", "nat64stl", "nat64lsn", "nptv6"):
+            if self.rules.switches.typed_tables and unmodelled.startswith(words.peek() or " "):
+                raise RefusalError(f"{unmodelled} is not modelled here", UNAVAILABLE)
         raise RefusalError(f"bad command `{words.peek()}'", USAGE)
 
     def _set_number(self, text: str) -> int:
@@ -296,11 +300,32 @@ class _Command:
                 high = leading_number(rest[1:])[0]
             low, high = number & 0xFFFF, high & 0xFFFF
             shown = 0 if of_sets else low
+            if "D" in self.options:
+                self._forget_states(low, high)
+                continue
             gone = 0 if self.dry else self._delete(low, high, number & RESERVED_SET if of_sets else None)
             if not gone:
-                self.pass_on_warnings()
-                self.session.complain(self.rules.switches.delete_absent.format(number=shown))
-                self.session.status = self.rules.switches.delete_absent_status
+                self._nothing_deleted(shown, high, of_sets=of_sets)
+
+    def _nothing_deleted(self, low: int, high: int, *, of_sets: bool) -> None:
+        """With ranges come the manners of ipfw2.c of FreeBSD 13: nothing of sets, nothing with ``-q``."""
+        switches = self.rules.switches
+        if switches.delete_ranges and of_sets:
+            return
+        self.session.status = switches.delete_absent_status
+        if switches.delete_ranges and not self.loud:
+            return
+        self.pass_on_warnings()
+        if low != high and not of_sets:
+            self.session.complain(f"no rules rules in {low}-{high} range")
+        else:
+            self.session.complain(switches.delete_absent.format(number=low))
+
+    def _forget_states(self, low: int, high: int) -> None:
+        """``-D delete``: the dynamic state of rules, not the rules."""
+        for entry in () if self.dry else self.rules.chain.numbered(low, high):
+            if self._in_set(entry):
+                self.rules.states.forget(entry, self.rules.chain.default)
 
     def _delete(self, low: int, high: int, of_set: int | None) -> int:
         if of_set is not None:
@@ -381,13 +406,16 @@ class _Command:
             self.session.stderr.append("Testing only, list disabled\n")
             return
         rules, options = self.rules, self.options
-        states = [*rules.states] if "d" in options else []
+        alone = "D" in options
+        states = [*rules.states] if "d" in options or alone else []
         time = "T" if "T" in options else "t" if "t" in options else None
         columns = Columns(counters=self.counters, sets="S" in options, time=time, expired="e" in options)
         entries = [entry for entry in rules.chain if self._in_set(entry)]
         ranges = [self._range(word) for word in self.words.rest()]
         fetched = [entry for entry in self._fetched(ranges) if self._in_set(entry)]
         report = Report(self.style(), columns, rules.chain.disabled, fetched, states)
+        if alone:
+            entries = []
         if not ranges:
             for entry in entries:
                 self.session.print(report.line(entry))
@@ -395,7 +423,7 @@ class _Command:
             if bad is not None:
                 self.session.status = USAGE
                 self.session.complain(f"invalid rule number: {bad}")
-            else:
+            elif not alone:
                 self._list_range(entries, report, low, high)
         if states:
             self._list_states(report, states, [(low, high) for low, high, bad in ranges if bad is None], bool(ranges))

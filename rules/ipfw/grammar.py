@@ -39,6 +39,8 @@ from rules.predicates import DestinationPort, Predicate, SourcePort, Via
 
 __all__ = ["is_acceptable", "read_chance", "read_rule"]
 
+_STATE_WORDS = ("keep-state", "limit", "record-state", "set-limit")
+_DEFERRING = ("defer-action", "defer-immediate-action")
 _RULE_WORDS = 254
 
 
@@ -66,6 +68,10 @@ def read_rule(words: Words, switches: Switches, *, verbose_limit: int = 0, fibs:
     body = _Body(words, switches)
     if effect.action is not Action.CHECK_STATE:
         body.read()
+        if body.deferred and body.state is None:
+            words.warn('Rule contains "defer-immediate-action" and doesn\'t contain any state-related options.')
+    elif switches.state_names and words.peek() == "//":
+        body.read_comment()
     return Rule(
         number=number,
         set=owner,
@@ -75,7 +81,9 @@ def read_rule(words: Words, switches: Switches, *, verbose_limit: int = 0, fibs:
         tag=tag,
         elements=tuple(body.elements),
         state=body.state,
+        deferred=body.deferred,
         options_only=body.options_only,
+        bare=body.bare,
     )
 
 
@@ -131,7 +139,8 @@ class _Body:
         self.context = Context(switches)
         self.elements: list[Element] = []
         self.state: Limit | None = None
-        self.options_only = False
+        self.deferred = False
+        self.options_only = self.bare = False
         self._room = _RULE_WORDS
         self._in_braces = False
         self._joinable = False
@@ -145,7 +154,14 @@ class _Body:
             self._expect("to")
             self._addresses(End.DESTINATION, "dst")
             self._ports(DestinationPort)
+        else:
+            self.bare = True
         self._options()
+
+    def read_comment(self) -> None:
+        """Only a comment, behind ``check-state``."""
+        self.words.take()
+        self._option("//")
 
     # Positional part
 
@@ -287,8 +303,13 @@ class _Body:
         if word == "out":
             context.negated = not context.negated
             word = "in"
-        if word in ("keep-state", "limit"):
+        if word in _STATE_WORDS and word not in self.switches.missing_words:
             self._state(word)
+            return
+        if word in _DEFERRING and word not in self.switches.missing_words:
+            if self.deferred:
+                raise RefusalError("only one defer-action is allowed", USAGE)
+            self.deferred = True
             return
         reader = OPTIONS.get(word)
         if reader is None or word in self.switches.missing_words:
@@ -299,16 +320,20 @@ class _Body:
         self._ask(read.question)
 
     def _state(self, word: str) -> None:
+        records = "record-state" not in self.switches.missing_words
+        limits = word in ("limit", "set-limit")
         if self._in_braces:
-            raise RefusalError(f"{word} cannot be part of an or block", USAGE)
+            pair = ("limit or set-limit" if limits else "keep-state or record-state") if records else word
+            raise RefusalError(f"{pair} cannot be part of an or block", USAGE)
         if self.state is not None:
             others = "rdr, keep-state" if "rdr" not in self.switches.missing_words else "keep-state"
-            raise RefusalError(f"only one of {others} and limit is allowed", USAGE)
+            those = "keep-state, record-state,  limit and set-limit" if records else f"{others} and limit"
+            raise RefusalError(f"only one of {those} is allowed", USAGE)
         mask = count = 0
-        negated = self.context.negated and word == "keep-state"
-        if word == "limit" and self.switches.tool == "2003":
+        negated = self.context.negated and not limits
+        if limits and self.switches.tool == "2003":
             mask, count = self._limit_of_2003()
-        elif word == "limit":
+        elif limits:
             while (name := self.words.peek()) is not None and name in LIMIT_MASKS:
                 mask |= LIMIT_MASKS[name]
                 self.words.take()
@@ -317,8 +342,11 @@ class _Body:
             count = unsigned_argument(self.words, "limit")
         name = DEFAULT_STATE
         if self.switches.state_names and (self.words.peek() or "").startswith(":"):
-            name = state_name(self.words.take())
-        self.state = Limit(mask, count, negated, name)
+            word_of_name = self.words.take()
+            name = state_name(word_of_name)
+            if name == "any":
+                raise RefusalError(f"Invalid state name {word_of_name}", DATA_ERROR)
+        self.state = Limit(mask, count, negated, name, records=word in ("record-state", "set-limit"))
         self.context.negated = False
         self._joinable = False
 

@@ -8,7 +8,8 @@ from typing import ClassVar
 from rules.addresses import ALL_ONES
 from rules.blocks import NOWHERE, Allowed, Blocks, asked, range_blocks
 from rules.fields import OFFSET_MASK, TCP, Fields
-from rules.ipfw.world import TransportCutShortError
+from rules.ipfw.bound import TABLEARG, Bound
+from rules.ipfw.world import Test, TransportCutShortError, World
 from rules.predicates import Ranges
 
 __all__ = [
@@ -19,8 +20,10 @@ __all__ = [
     "FragmentBits",
     "IpOptions",
     "IpVersion",
+    "Mark",
     "NumberIn",
     "Precedence",
+    "TcpMss",
     "TcpNumber",
     "TcpOptions",
     "TosBits",
@@ -249,6 +252,63 @@ class TcpOptions:
             return False
         found = _options_present(options, bits, strict=False) or 0
         return found & self.present == self.present and not found & self.absent
+
+
+@dataclass(frozen=True, slots=True)
+class TcpMss:
+    """``tcpmss``: a SYN announces a maximum segment size in a list of ranges (FreeBSD 12 and later).
+
+    Raises :class:`TransportCutShortError` for a segment that ends inside its options (F-13).
+    """
+
+    reads: ClassVar[frozenset[str]] = frozenset({"tcp_options", "tcp_flags", "protocol", "fragment_offset"})
+    may_raise: ClassVar[bool] = True
+    ranges: Ranges
+
+    def test(self, fields: Fields) -> bool:
+        flags, options = fields.tcp_flags, fields.tcp_options
+        if flags is None or not flags & _SYN or fields.fragment_offset:
+            return False
+        if options is None:
+            raise TransportCutShortError
+        size = _segment_size(options)
+        return size is not None and size in self.ranges
+
+
+_SYN = 0x02
+
+
+def _segment_size(options: bytes) -> int | None:
+    """What the option of kind 2 says (RFC 9293 section 3.2)."""
+    at = 0
+    while at + 1 < len(options) and options[at] != 0:
+        kind, length = options[at], 1 if options[at] == 1 else options[at + 1]
+        if kind == 2 and length == 4 and at + 4 <= len(options):
+            return int.from_bytes(options[at + 2 : at + 4], "big")
+        if length == 0:
+            break
+        at += length
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Mark(Bound):
+    """``mark VALUE[:MASK]``: what ``setmark`` left on the packet, or (:data:`TABLEARG`) what a table gave."""
+
+    reads: ClassVar[frozenset[str]] = frozenset({"mark"})
+    value: int
+    mask: int = 0xFFFFFFFF
+
+    @property
+    def reads_register(self) -> bool:
+        """Whether the answer depends on the register ``tablearg``."""
+        return self.value == TABLEARG
+
+    def bind(self, world: World) -> Test:
+        mask, value = self.mask, self.value
+        if value == TABLEARG:
+            return lambda fields: fields.mark & mask == world.argument("mark") & mask
+        return lambda fields: fields.mark & mask == value & mask
 
 
 @dataclass(frozen=True, slots=True)

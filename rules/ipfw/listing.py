@@ -1,8 +1,7 @@
-"""A rule as ipfw(8) lists it.
+"""The words for the parts of a rule in ipfw(8)'s listings: addresses, lists, options, actions.
 
-Sources: section 10.4 (L-1 to L-21) of the behavioural notes.  The printer walks the questions in their order and fills
-the places ``PROTO from SOURCE to DESTINATION`` as they come; what comes when its place is behind it is printed with its
-keyword.  So an address option that follows ``to any`` directly stands in the place of the ``any``, as in the real tool.
+Sources: section 10.4 (L-2, L-5, L-6, L-10 to L-13) of the behavioural notes.  How they make a line is in
+:mod:`rules.ipfw.ruleline`.
 """
 
 from __future__ import annotations
@@ -39,7 +38,6 @@ from rules.ipfw.questions import (
     AddressOfInterface,
     Antispoof,
     AnyFragment,
-    Comment,
     Diverted,
     Dscp,
     End,
@@ -52,6 +50,7 @@ from rules.ipfw.questions import (
     InterfaceAddress,
     IpOptions,
     IpVersion,
+    Mark,
     Never,
     NumberIn,
     OwnedBy,
@@ -59,25 +58,23 @@ from rules.ipfw.questions import (
     ReceivedBy,
     SourceReachable,
     Tagged,
+    TcpMss,
     TcpNumber,
     TcpOptions,
     TosBits,
     TransmittedBy,
     VerifyReversePath,
 )
-from rules.ipfw.rule import CHANCE_UNIT, Action, Effect, Element, Limit, Rule
+from rules.ipfw.rule import Action, Effect, Limit
 from rules.ipfw.switches import Switches
 from rules.predicates import (
     Destination,
-    DestinationPort,
     IcmpCode,
     IcmpType,
     LaterFragment,
     Predicate,
-    ProtocolIs,
     Ranges,
     Source,
-    SourcePort,
     TcpFlags,
     Via,
 )
@@ -86,11 +83,12 @@ __all__ = [
     "Style",
     "action_words",
     "address_words",
+    "argument_words",
     "end_of",
     "limit_words",
     "option_words",
+    "port_words",
     "protocol_word",
-    "second_body",
 ]
 
 
@@ -116,7 +114,7 @@ def protocol_word(number: int) -> str:
 # Values
 
 
-def _argument(number: int) -> str:
+def argument_words(number: int) -> str:
     return "tablearg" if number == TABLEARG else str(number)
 
 
@@ -165,13 +163,13 @@ def address_words(question: Predicate, style: Style) -> str:
     return "me6" if isinstance(question, AddressIsLocal6) else "me"
 
 
-def _ranges(ranges: Ranges, protocol: int, style: Style) -> str:
+def port_words(ranges: Ranges, protocol: int, style: Style) -> str:
     """A list; with ``-N`` its numbers as services of the protocol printed last."""
     name_of_protocol = PROTOCOL_NAMES.get(protocol) if protocol else None
 
     def word(number: int) -> str:
         name = service_name(number, name_of_protocol) if style.resolve else None
-        return name or _argument(number)
+        return name or argument_words(number)
 
     return ",".join(word(low) if low == high else f"{word(low)}-{word(high)}" for low, high in ranges.pairs)
 
@@ -179,7 +177,7 @@ def _ranges(ranges: Ranges, protocol: int, style: Style) -> str:
 def _numbers(ranges: Ranges, style: Style) -> str:
     """The argument of ``iplen`` and its like: a lone number is never a service."""
     (low, high), *more = ranges.pairs
-    return _argument(low) if low == high and not more else _ranges(ranges, 0, style)
+    return argument_words(low) if low == high and not more else port_words(ranges, 0, style)
 
 
 def _flags(word: str, present: int, absent: int, table: dict[str, int]) -> str:
@@ -224,6 +222,8 @@ _OPTION_WORDS: dict[type, Callable[[Any, Style], str]] = {
     IcmpCode: lambda question, style: f"icmpcodes {question.codes}",
     NumberIn: lambda question, style: f"{_NUMBER_WORDS[question.field]} {_numbers(question.ranges, style)}",
     TcpNumber: lambda question, style: f"{_NUMBER_WORDS[question.field]} {_sequence(question.number, style)}",
+    TcpMss: lambda question, style: f"tcpmss {_numbers(question.ranges, style)}",
+    Mark: lambda question, style: f"mark {_mark(question)}",
     Tagged: lambda question, style: f"tagged {_numbers(question.tags, style)}",
     IpVersion: lambda question, style: f"ipver {question.version}",
     Family: lambda question, style: f"ip{question.version}",
@@ -247,6 +247,11 @@ _OPTION_WORDS: dict[type, Callable[[Any, Style], str]] = {
     Never: lambda question, style: question.words,
     MaskedPort: lambda question, style: f"{'src' if question.end is End.SOURCE else 'dst'}-port {question}",
 }
+
+
+def _mark(question: Mark) -> str:
+    value = "tablearg" if question.value == TABLEARG else f"{question.value:#x}" if question.value else "0"
+    return value if question.mask == ALL_ONES else f"{value}:{question.mask:#x}"
 
 
 def option_words(question: Predicate, style: Style) -> str:
@@ -310,14 +315,17 @@ _ACTION_WORDS: dict[Action, Callable[[Effect, Switches], str]] = {
     Action.SETDSCP: lambda effect, switches: (
         "setdscp tablearg" if effect.argument == TABLEARG else f"setdscp {_dscp(effect.argument)}"
     ),
+    Action.SETMARK: lambda effect, switches: (
+        f"setmark {argument_words(effect.argument) if effect.argument <= 0 else hex(effect.argument)}"
+    ),
     Action.CHECK_STATE: lambda effect, switches: (
         f"check-state :{effect.state or 'any'}" if switches.state_names else "check-state"
     ),
     Action.NAT: lambda effect, switches: (
-        "nat global" if effect.argument == GLOBAL else f"nat {_argument(effect.argument)}"
+        "nat global" if effect.argument == GLOBAL else f"nat {argument_words(effect.argument)}"
     ),
     **{
-        action: lambda effect, switches: f"{effect.action.value} {_argument(effect.argument)}"
+        action: lambda effect, switches: f"{effect.action.value} {argument_words(effect.argument)}"
         for action in (Action.SKIPTO, Action.CALL, Action.DIVERT, Action.TEE, Action.SETFIB)
     },
 }
@@ -333,166 +341,10 @@ def limit_words(state: Limit, switches: Switches) -> str:
     """``keep-state`` or ``limit MASKS COUNT`` (L-12)."""
     name = f" :{state.name}" if switches.state_names else ""
     if not state.mask:
-        return f"keep-state{name}"
+        return f"{'record' if state.records else 'keep'}-state{name}"
     masks, left = [], state.mask
     for word, bits in LIMIT_MASKS.items():
         if left & bits == bits:
             left &= ~bits
             masks.append(word)
-    return f"limit {','.join(masks)} {_argument(state.count)}{name}"
-
-
-# The whole line
-
-
-class _Printer:
-    """Fills the places of a line from left to right."""
-
-    def __init__(self, rule: Rule, style: Style) -> None:
-        self.rule = rule
-        self.style = style
-        self.line: list[str] = []
-        self.protocol = 0
-        self.has_protocol = self.has_source = self.has_destination = False
-        self.positional = True
-        """The places are not all behind us."""
-        self.options = False
-        """From here on everything is printed with its keyword."""
-        self.family = next(
-            (
-                element.question.version
-                for element in rule.elements
-                if isinstance(element.question, Family) and not element.negated and not element.or_next
-            ),
-            None,
-        )
-        self.comment: str | None = None
-
-    def places(self, *, source: bool = False, destination: bool = False) -> None:
-        """Fill the places up to here with what stands for anything."""
-        if not self.has_protocol:
-            self.line.append(f"ip{self.family or ''}")
-        if source and not self.has_source:
-            self.line.append("from any")
-        if destination and not self.has_destination:
-            self.line.append("to any")
-        self.has_protocol = True
-        self.has_source |= source
-        self.has_destination |= destination
-
-    def print(self) -> str:
-        rule = self.rule
-        if rule.options_only:
-            if not self.style.compact:
-                self.line.append(f"ip{self.family or ''} from any to any")
-            self.has_protocol = self.has_source = self.has_destination = True
-            self.positional, self.options = False, True
-        in_braces = False
-        for element in rule.elements:
-            if not self.positional:
-                self.options = True
-            if not self.is_implied(element):
-                self.element(element, "{ " if element.or_next and not in_braces else "")
-            if element.or_next:
-                self.line.append("or")
-            elif in_braces:
-                self.line.append("}")
-            in_braces = element.or_next
-        if rule.state is not None:
-            self.places(source=True, destination=True)
-            self.line.append("not " * rule.state.negated + limit_words(rule.state, self.style.switches))
-        if rule.effect.action is not Action.CHECK_STATE:
-            self.places(source=True, destination=True)
-        if self.comment is not None:
-            self.line.append(f"// {self.comment}")
-        return " ".join(self.line)
-
-    def is_implied(self, element: Element) -> bool:
-        """A lone ``ip4`` or ``ip6`` is said by the protocol's place."""
-        question = element.question
-        return (
-            isinstance(question, Family)
-            and question.version == self.family
-            and not element.negated
-            and not element.or_next
-        )
-
-    def element(self, element: Element, opening: str) -> None:
-        question, words = element.question, opening + "not " * element.negated
-        end = end_of(question)
-        if end is End.SOURCE:
-            self.places()
-            preposition = "" if self.has_source else "from "
-            keyword = "src-ip " if self.options else ""
-            self.line.append(f"{preposition}{words}{keyword}{address_words(question, self.style)}")
-            self.has_source = True
-        elif end is End.DESTINATION:
-            self.places(source=True)
-            preposition = "" if self.has_destination else "to "
-            self.line.append(f"{preposition}{words}{self.destination(question)}")
-            self.has_destination = True
-        elif isinstance(question, SourcePort):
-            if self.has_destination:
-                self.positional, self.options = False, True
-            self.places(source=True)
-            keyword = "src-port " if self.options else ""
-            self.line.append(f"{words}{keyword}{_ranges(question.ports, self.protocol, self.style)}")
-        elif isinstance(question, DestinationPort):
-            bare = self.positional and not self.style.switches.dst_port_word
-            self.places(source=True, destination=True)
-            self.positional, self.options = False, True
-            keyword = "" if bare else "dst-port "
-            self.line.append(f"{words}{keyword}{_ranges(question.ports, self.protocol, self.style)}")
-        elif isinstance(question, ProtocolIs):
-            self.protocol_is(question, words)
-        else:
-            self.places(source=True, destination=True)
-            self.positional, self.options = False, True
-            self.option(element, opening)
-
-    def destination(self, question: Predicate) -> str:
-        if isinstance(question, AddressInTable) and question.key is not None:
-            return f"lookup {question.key} {question.table}"
-        return ("dst-ip " if self.options else "") + address_words(question, self.style)
-
-    def protocol_is(self, question: ProtocolIs, words: str) -> None:
-        if self.family is not None and not self.has_protocol:
-            self.places(source=True, destination=True)
-            self.positional, self.options = False, True
-        self.protocol = question.number
-        keyword = "proto " if self.options else ""
-        self.line.append(f"{words}{keyword}{protocol_word(question.number)}")
-        self.has_protocol = True
-
-    def option(self, element: Element, opening: str) -> None:
-        question = element.question
-        if isinstance(question, Comment):
-            self.comment = question.text
-            words = opening + "not" * element.negated
-            if words:
-                self.line.append(words)
-            return
-        if isinstance(question, Incoming):
-            self.line.append(opening + ("out" if element.negated else "in"))
-            return
-        words = option_words(question, self.style)
-        self.line.append(opening + "not " * element.negated + words)
-
-
-def second_body(rule: Rule, style: Style) -> str:
-    """A rule of the second language from its ``prob`` on, without number, counters and set (L-1.4 to L-1.8)."""
-    switches = style.switches
-    action = action_words(rule.effect, switches)
-    parts = []
-    if rule.chance is not None:
-        parts.append(f"prob {rule.chance / CHANCE_UNIT:f}")
-    parts.append(action)
-    if rule.log is not None:
-        parts.append(f"log logamount {rule.log.amount}" if rule.log.amount else "log")
-    if rule.tag is not None:
-        parts.append(f"{'untag' if rule.tag.remove else 'tag'} {_argument(rule.tag.number)}")
-    if style.comment_only:
-        comments = [element.question.text for element in rule.elements if isinstance(element.question, Comment)]
-        return " ".join([*parts, "//", comments[0] if comments else "..."])
-    questions = _Printer(rule, style).print()
-    return " ".join([*parts, questions] if questions else parts)
+    return f"{'set-' * state.records}limit {','.join(masks)} {argument_words(state.count)}{name}"

@@ -30,6 +30,7 @@ _WORDS = {
     Action.DEFRAG: "UNKNOWN",
     Action.CHECK_STATE: "UNKNOWN",
     Action.SETDSCP: "UNKNOWN",
+    Action.SETMARK: "UNKNOWN",
 }
 _WORDS_WITH_ARGUMENT = {
     Action.DIVERT: "Divert",

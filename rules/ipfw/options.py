@@ -37,6 +37,7 @@ from rules.ipfw.questions import (
     Incoming,
     IpOptions,
     IpVersion,
+    Mark,
     Never,
     NumberIn,
     OwnedBy,
@@ -44,6 +45,7 @@ from rules.ipfw.questions import (
     ReceivedBy,
     SourceReachable,
     Tagged,
+    TcpMss,
     TcpNumber,
     TcpOptions,
     TosBits,
@@ -138,6 +140,38 @@ def _numbers(field: str, complaint: str, refusal: str) -> Reader:
         return Read(NumberIn(field, number_or_list(words, refusal, lists=lists)))
 
     return read
+
+
+def _tcp_sizes(word: str, question: Callable[[Ranges], Predicate]) -> Reader:
+    """``tcpwin`` and ``tcpmss``, which share their complaints where there are both (ipfw2.c of FreeBSD 12)."""
+
+    def read(words: Words, context: Context) -> Read:
+        if "tcpmss" in context.switches.missing_words:
+            words.need("tcpwin requires length")
+            return Read(question(number_or_list(words, "invalid tcpwin len")))
+        words.need("tcpmss/tcpwin requires size")
+        return Read(question(number_or_list(words, f"invalid {word} size")))
+
+    return read
+
+
+def _mark(words: Words, context: Context) -> Read:
+    words.need("missing mark value:mask")
+    value_text, colon, mask_text = words.take().partition(":")
+    mask = leading_number(mask_text, 0)[0] & 0xFFFFFFFF if colon else 0xFFFFFFFF
+    if value_text == "tablearg":
+        return Read(Mark(TABLEARG, mask))
+    value = leading_number(value_text, 0)[0] & 0xFFFFFFFF
+    if value & mask != value:
+        v, m, both = (_hexadecimal(number) for number in (value, mask, value & mask))
+        text = "Static mark value: some bits in value are set that will be masked out by mask"
+        raise RefusalError(f"{text} ({v} & {m}) = {both} != {v}", DATA_ERROR)
+    return Read(Mark(value, mask))
+
+
+def _hexadecimal(number: int) -> str:
+    """As ``%#x`` prints it, which leaves 0 bare."""
+    return f"{number:#x}" if number else "0"
 
 
 def _flag_list(option: str, table: dict[str, int], question: Callable[[int, int], Predicate]) -> Reader:
@@ -373,7 +407,8 @@ OPTIONS: dict[str, Reader] = {
     "tcpopts": _flag_list("tcpoptions", TCP_OPTIONS, TcpOptions),
     "tcpseq": _tcp_number("tcp_sequence"),
     "tcpack": _tcp_number("tcp_acknowledgment"),
-    "tcpwin": _numbers("tcp_window", "tcpwin requires length", "invalid tcpwin len"),
+    "tcpwin": _tcp_sizes("tcpwin", lambda ranges: NumberIn("tcp_window", ranges)),
+    "tcpmss": _tcp_sizes("tcpmss", TcpMss),
     "tcpflags": _flag_list("tcpflags", TCP_FLAGS, TcpFlags),
     "tcpflgs": _flag_list("tcpflags", TCP_FLAGS, TcpFlags),
     "proto": _protocol,
@@ -408,9 +443,7 @@ OPTIONS: dict[str, Reader] = {
     "flow-id": _unmodelled("flow-id"),
     "rdr": _unmodelled("rdr"),
     "redirect": _unmodelled("rdr"),
-    "record-state": _unmodelled("record-state"),
-    "set-limit": _unmodelled("set-limit"),
-    "defer-action": _unmodelled("defer-action"),
+    "mark": _mark,
 }
 """``in`` and the others that stand for one question; ``out``, ``keep-state``, ``limit``, braces, ``not`` and ``or``
 belong to the rule's grammar (:mod:`rules.ipfw.grammar`)."""

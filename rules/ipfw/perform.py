@@ -141,6 +141,13 @@ def _set_dscp(search: Search, step: Step, position: int) -> int:
     return position
 
 
+def _set_mark(search: Search, step: Step, position: int) -> int:
+    """The mark lives as long as the search, through tee and reass (ip_fw2.c of FreeBSD 14)."""
+    search.count(step.entry)
+    search.change(mark=search.argument(step) & 0xFFFFFFFF)
+    return position
+
+
 PERFORM: dict[Action, Perform] = {
     Action.ALLOW: _allow,
     Action.DENY: _deny,
@@ -158,5 +165,6 @@ PERFORM: dict[Action, Perform] = {
     Action.DEFRAG: _defragment,
     Action.SETFIB: _set_fib,
     Action.SETDSCP: _set_dscp,
+    Action.SETMARK: _set_mark,
     Action.CHECK_STATE: _go_on,
 }

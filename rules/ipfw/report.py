@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 
 from rules.addresses import dotted
 from rules.ipfw.first import listing as first
-from rules.ipfw.listing import Style, second_body
+from rules.ipfw.listing import Style
 from rules.ipfw.names import PROTOCOL_NAMES
+from rules.ipfw.ruleline import second_body
 from rules.ipfw.state import Kind, State
 from rules.ipfw.step import Entry
 

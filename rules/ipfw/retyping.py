@@ -49,12 +49,18 @@ def command_words(rule: Rule) -> str:
 def _body(rule: Rule) -> list[str]:
     questions = [element for element in rule.elements if not isinstance(element.question, Comment)]
     comments = [element for element in rule.elements if isinstance(element.question, Comment)]
-    words, rest = (["ip from any to any"], questions) if rule.options_only else _places(questions)
+    words, rest = (
+        ([] if rule.bare else ["ip from any to any"], questions)
+        if rule.options_only or rule.bare
+        else _places(questions)
+    )
     words += _options(rest)
     if rule.state is not None:
         words.append("not " * rule.state.negated + limit_words(rule.state, _STYLE.switches))
         if rule.state.name != DEFAULT_STATE:
             words.append(f":{rule.state.name}")
+    if rule.deferred:
+        words.append("defer-immediate-action")
     for element in comments:
         assert isinstance(element.question, Comment)
         words.append("not " * element.negated + f"// {element.question.text}")

@@ -52,6 +52,7 @@ class Action(StrEnum):
     DEFRAG = "defrag"
     SETFIB = "setfib"
     SETDSCP = "setdscp"
+    SETMARK = "setmark"
     CHECK_STATE = "check-state"
 
 
@@ -96,12 +97,16 @@ class TagMark:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """``keep-state`` (``mask`` 0) or ``limit MASKS COUNT``; remembered as the last question of its rule (G-32)."""
+    """``keep-state`` (``mask`` 0) or ``limit MASKS COUNT``; remembered as the last question of its rule (G-32).
+
+    ``records``: ``record-state`` or ``set-limit``, which make state without looking for it first.
+    """
 
     mask: int = 0
     count: int = 0
     negated: bool = False
     name: str = DEFAULT_STATE
+    records: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,8 +122,12 @@ class Rule:
     tag: TagMark | None = None
     elements: tuple[Element, ...] = ()
     state: Limit | None = None
+    deferred: bool = False
+    """``defer-immediate-action``: what it does is done for packets of its state, not for those that it matches."""
+    bare: bool = False
+    """Written without ``proto from ... to ...`` (G-30)."""
     options_only: bool = False
-    """Written without ``proto from ... to ...`` (L-3, L-9)."""
+    """Asks nothing there, or was written without ``proto from ... to ...`` (L-3, L-9)."""
 
     @property
     def key(self) -> tuple[int, int, str]:

@@ -96,6 +96,8 @@ class Search:
             changed["tos"] = self.tos = resume.tos
         if resume.tags is not None:
             changed["tags"] = resume.tags
+        if resume.mark:
+            changed["mark"] = resume.mark
         self.fields = _Altered(self.fields, **changed)
         self.engine.world.fib = resume.fib
 
@@ -109,7 +111,9 @@ class Search:
         """All questions before state said yes; ``position`` is the step behind.  A verdict, or where to go on."""
         if step.is_stateful:
             return self._met_stateful(step, position)
-        return self._act(step, position)
+        if step.entry.rule.state is not None:
+            return self._remember(step, position)
+        return position if step.entry.rule.deferred else self._act(step, position)
 
     def _met_stateful(self, step: Step, position: int) -> Verdict | int:
         entry = step.entry
@@ -127,13 +131,20 @@ class Search:
             return position
         if not all(test(self.fields) for test in step.tests):
             return position
+        return self._remember(step, position)
+
+    def _remember(self, step: Step, position: int) -> Verdict | int:
+        """The rule matches, and makes state of the packet's flow before it acts (E-26)."""
+        entry = step.entry
+        state = entry.rule.state
+        assert state is not None
         count = self.engine.world.argument("limit") if state.count == TABLEARG else state.count
         if not self.engine.states.install(entry, self.fields, state.mask, count, state.name):
             self.lines += self.engine.states.complaints
             if self.engine.switches.limit_reached_counts:
                 self.count(entry)
             return self.end(Action.DENY, entry)
-        return position if state.negated else self._act(step, position)
+        return position if state.negated or entry.rule.deferred else self._act(step, position)
 
     def _probe(self, name: str | None) -> State | None:
         """The flow's state, looked up once in a search (D-2), or once for each name in turn."""
@@ -203,7 +214,7 @@ class Search:
         if resume and decider is not None:
             fields = self.fields
             place = decider.rule.number, decider.serial
-            later = Resume(*place, self.tos, fields.tags, world.fib, self.calls, self.returns)
+            later = Resume(*place, self.tos, fields.tags, world.fib, self.calls, self.returns, fields.mark)
         return Verdict(
             action,
             None if decider is None else decider.rule.number,

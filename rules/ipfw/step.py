@@ -86,7 +86,8 @@ class Step:
         if switches.prob_is_last:
             self.tests += ready_chance(rule.chance, world, small_is_no=True)
             self.chance = ()
-        self.is_stateful = rule.state is not None or rule.effect.action is Action.CHECK_STATE
+        looks_up = rule.state is not None and not rule.state.records
+        self.is_stateful = looks_up or rule.effect.action is Action.CHECK_STATE
         # A rule with state looks the flow up before it asks anything (G-32), so it is always "met".
         self.entry_tests: tuple[Test, ...] = () if self.is_stateful else (*self.chance, *self.tests)
         self.perform = PERFORM[rule.effect.action]
@@ -99,7 +100,8 @@ class Step:
         rule, effect = self.entry.rule, self.effect
         ends = effect.action in (Action.ALLOW, Action.DENY, Action.DIVERT, Action.FWD)
         fixed = TABLEARG not in (effect.argument, effect.address)
-        return ends and fixed and not self.is_stateful and rule.log is None and rule.tag is None
+        plain = rule.state is None and rule.log is None and rule.tag is None and not rule.deferred
+        return ends and fixed and plain
 
     def decide(self, engine: Engine, octets: int) -> Verdict:
         """The verdict of a simple rule for a datagram without tags that met no other rule, counted (E-6)."""
@@ -142,7 +144,7 @@ class Step:
             rule.tag and rule.tag.number,
             rule.state and rule.state.count,
         )
-        if TABLEARG in numbers and self.is_stateful:
+        if TABLEARG in numbers and (self.is_stateful or rule.state is not None):
             return True  # whoever meets its state does what it says, and asks nothing
         for one in self.asks:
             if one.reads_register:

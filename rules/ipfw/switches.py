@@ -138,6 +138,10 @@ class Switches:
     dst_port_word: bool = True
     """Destination ports are listed behind the word ``dst-port`` (L-4; bare as seen on FreeBSD 13)."""
 
+    listed_by_place: bool = False
+    """Protocol and addresses are listed first wherever they were written, and a rule of options only without them; else
+    question after question (show_static_rule of ipfw2.c, FreeBSD 13)."""
+
     reject_word: str = "reject"
     """How ``unreach host`` is listed (L-2, L-16)."""
 
@@ -200,6 +204,13 @@ class Switches:
     """``jail`` takes names besides numbers, though there are no jails here that one could name (ipfw2.c of FreeBSD
     12.1)."""
 
+    strict_arguments: bool = False
+    """Numbers of ``skipto``, ``divert`` and their like that are too great are refused, not cut to sixteen bits, and the
+    complaint repeats them (M-1; arg_or_targ of ipfw2.c, FreeBSD 13)."""
+
+    dynamic_only: bool = False
+    """``-D`` is for dynamic state alone: lists it, deletes it (main.c of FreeBSD 12)."""
+
     typed_tables: bool = False
     """Tables are made for one kind of key and kinds of value, have limits and locks, and their commands other texts
     (ipfw(8), LOOKUP TABLES; sbin/ipfw/tables.c of FreeBSD 11)."""
@@ -261,6 +272,10 @@ _FREEBSD_13 = replace(
     delete_absent_status=0,
     delete_ranges=True,
     dst_port_word=False,
+    listed_by_place=True,
+    strict_arguments=True,
+    dynamic_only=True,
+    blank_after_time=True,
     fragment_lists=True,
     state_names=True,
     missing_words=_SINCE_14 | _DRAGONFLY,

@@ -20,6 +20,7 @@ class Resume(NamedTuple):
     calls: tuple[int, ...]
     returns: int = 0
     """How often state has sent this datagram to its rule so far."""
+    mark: int = 0
 
 
 class Verdict:

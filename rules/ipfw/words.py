@@ -89,7 +89,7 @@ def leading_number(text: str, base: int = 10) -> tuple[int, str]:
 def state_name(word: str) -> str:
     """``:NAME`` of dynamic state -> NAME."""
     if not re.fullmatch(r":[A-Za-z0-9_.-]{1,63}", word):
-        raise RefusalError(f"Invalid state object name {word}", DATA_ERROR)
+        raise RefusalError(f"Invalid state name {word}", DATA_ERROR)
     return word[1:]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from rules.addresses import dotted
 from rules.ipfw.first.grammar import NOBODY
 from rules.ipfw.first.questions import MaskedPort
-from rules.ipfw.listing import Style, action_words, address_words, end_of, second_body
+from rules.ipfw.listing import Style, action_words, address_words, end_of
 from rules.ipfw.names import (
     GROUP_NAMES,
     IP_OPTIONS,
@@ -31,6 +31,7 @@ from rules.ipfw.questions import (
     TransmittedBy,
 )
 from rules.ipfw.rule import CHANCE_UNIT, Action, Element, Limit, Rule
+from rules.ipfw.ruleline import second_body
 from rules.ipfw.state import Kind, State
 from rules.predicates import (
     DestinationPort,

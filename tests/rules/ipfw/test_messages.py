@@ -106,6 +106,129 @@ def test_refusals(command: str, text: str, status: int) -> None:
     assert rules.run("-aS list") == before
 
 
+SINCE_13 = {
+    f"add divert 0 {NO_BODY}": ("illegal argument 0(0) for divert", 65),
+    f"add skipto x {NO_BODY}": ("illegal argument x(4294967295) for skipto", 65),
+    f"add nat {NO_BODY}": ("illegal argument ip(4294967295) for nat", 65),
+    f"add allow {NO_BODY} keep-state keep-state": (
+        "only one of keep-state, record-state,  limit and set-limit is allowed",
+        64,
+    ),
+    f"add allow {NO_BODY} {{ keep-state or in }}": ("keep-state or record-state cannot be part of an or block", 64),
+    "delete 5": ("rule 5 not found", 0),
+    "delete 65535": ("rule 65535 not found", 0),
+    "delete set 7": ("", 0),
+    "set 3 delete 100": ("rule 100 not found", 0),
+}
+"""How FreeBSD 13 and 14 differ from 10; 11 does not."""
+
+
+@pytest.mark.parametrize("profile", ["freebsd-11", "freebsd-13", "freebsd-14"])
+@pytest.mark.parametrize(("command", "text", "status"), ROWS, ids=[row[0][:40] for row in ROWS])
+def test_refusals_of_later_systems(profile: str, command: str, text: str, status: int) -> None:
+    if profile != "freebsd-11":
+        text, status = SINCE_13.get(command, (text, status))
+    rules = RuleSet(profile)
+    rules.run("add 100 set 2 allow ip from any to any")
+    before = rules.run("-aS list")
+    result = rules.execute(command.split())
+    assert (result.stderr, result.status) == (f"ipfw: {text}\n" if text else "", status)
+    assert rules.run("-aS list") == before
+
+
+LATER = [
+    ("freebsd-13", f"add skipto 70000 {NO_BODY}", "illegal argument 70000(70000) for skipto", 65),
+    ("freebsd-13", "delete 3-6", "no rules rules in 3-6 range", 0),
+    (
+        "freebsd-13",
+        f"add allow {NO_BODY} {{ in or limit src-addr 3 }}",
+        "limit or set-limit cannot be part of an or block",
+        64,
+    ),
+    ("freebsd-13", f"add allow {NO_BODY} keep-state :any", "Invalid state name :any", 65),
+    ("freebsd-13", "add check-state frob", "Invalid state name frob", 65),
+    ("freebsd-13", f"add allow {NO_BODY} defer-action defer-immediate-action", "only one defer-action is allowed", 64),
+    ("freebsd-13", f"add allow {NO_BODY} tcpmss", "tcpmss/tcpwin requires size", 64),
+    ("freebsd-13", f"add allow {NO_BODY} tcpmss 5,x", "invalid tcpmss size 5,x", 65),
+    ("freebsd-13", f"add allow {NO_BODY} tcpwin 5,x", "invalid tcpwin size 5,x", 65),
+    ("freebsd-10", f"add allow {NO_BODY} tcpwin", "tcpwin requires length", 64),
+    ("freebsd-10", f"add allow {NO_BODY} tcpwin 5,x", "invalid tcpwin len 5,x", 65),
+    ("freebsd-11", f"add allow {NO_BODY} tcpmss 5", "unrecognised option [-1] tcpmss\n", 64),
+    ("freebsd-11", f"add allow {NO_BODY} record-state", "unrecognised option [-1] record-state\n", 64),
+    ("freebsd-13", f"add setmark 5 {NO_BODY}", "invalid action setmark\n", 65),
+    ("freebsd-13", f"add allow {NO_BODY} mark 5", "unrecognised option [-1] mark\n", 64),
+    ("freebsd-14", "add setmark", "missing mark", 64),
+    ("freebsd-14", f"add allow {NO_BODY} mark", "missing mark value:mask", 64),
+    (
+        "freebsd-14",
+        f"add allow {NO_BODY} mark 0x11:1",
+        "Static mark value: some bits in value are set that will be masked out by mask (0x11 & 0x1) = 0x1 != 0x11",
+        65,
+    ),
+    ("freebsd-14", f"add allow {NO_BODY} lookup frob t", "format: cannot lookup on frob", 64),
+    ("freebsd-13", f"add allow {NO_BODY} lookup mark t", "format: cannot lookup on mark", 64),
+    ("freebsd-14", f"add allow {NO_BODY} flow t", 'enclose table name into "table()"', 65),
+    ("freebsd-14", f"add allow {NO_BODY} flow table(t", "forgotten parenthesis: 'table(t'", 65),
+    ("freebsd-10", f"add allow {NO_BODY} flow table(t)", "unrecognised option [-1] flow\n", 64),
+    ("freebsd-14", f"add abort {NO_BODY}", "abort is not modelled here", 69),
+    ("freebsd-14", f"add tcp-setmss 1300 {NO_BODY}", "tcp-setmss is not modelled here", 69),
+    ("freebsd-14", "internal iflist", "internal is not modelled here", 69),
+    ("freebsd-14", "nptv6 x create", "nptv6 is not modelled here", 69),
+]
+
+
+@pytest.mark.parametrize(("profile", "command", "text", "status"), LATER)
+def test_what_only_some_systems_say(profile: str, command: str, text: str, status: int) -> None:
+    rules = RuleSet(profile)
+    result = rules.execute(command.split())
+    assert (result.stderr, result.status) == (f"ipfw: {text}\n", status)
+    assert len(rules) == 1
+
+
+def test_quiet_silences_an_absent_rule_only_since_13() -> None:
+    """M-5"""
+    assert RuleSet("freebsd-10").execute("-q delete 5").stderr == "ipfw: rule 5 not found\n"
+    assert RuleSet("freebsd-13").execute("-q delete 5").stderr == ""
+
+
+def test_the_second_log_is_an_abbreviation() -> None:
+    """M-1 as observed"""
+    assert RuleSet().execute(f"add allow log log {NO_BODY}").stderr == (
+        "ipfw: DEPRECATED: 'log' matched 'logamount' as a sub-string\nipfw: unrecognised option [-1] from\n\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "printed"),
+    [
+        ("zero", "Accounting cleared.\n"),
+        ("zero 5", "Entry 5 cleared.\n"),
+        ("resetlog", "Logging counts reset.\n"),
+        ("resetlog 5", "Entry 5 logging count reset.\n"),
+        ("flush", "Flushed all rules.\n"),
+        ("-q zero 5", ""),
+        ("-q flush", ""),
+        ("set move 9 to 8", ""),
+        ("set move rule 9 to 8", ""),
+    ],
+)
+def test_what_success_prints(command: str, printed: str) -> None:
+    """M-2, M-5"""
+    rules = RuleSet()
+    rules.run("add 5 count in")
+    assert rules.execute(command) == (printed, "", 0)
+
+
+@pytest.mark.parametrize("command", ["delete 65535", "delete set 7", "delete set 40", "set 3 delete 5"])
+def test_deleting_what_cannot_go(command: str) -> None:
+    """M-4"""
+    rules = RuleSet()
+    rules.run("add 5 count in")
+    number = {"65535": 65535, "5": 5}.get(command.split()[-1], 0)
+    assert rules.execute(command) == ("", f"ipfw: rule {number} not found\n", 69)
+    assert len(rules) == 2
+
+
 def test_warnings_come_with_status_zero() -> None:
     rules = RuleSet()
     assert rules.execute("ad 5 allow ip f any t any") == (
