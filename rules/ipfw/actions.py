@@ -91,6 +91,9 @@ def _unreach(words: Words, word: str, switches: Switches, fibs: int) -> Effect:
         if text not in UNREACH_CODES:
             raise RefusalError(f"unknown ICMP unreachable code ``{text}''", DATA_ERROR)
         number = UNREACH_CODES[text]
+    takes_mtu = number == UNREACH_CODES["needfrag"] and "unreach needfrag" not in switches.missing_words
+    if takes_mtu and (words.peek() or "")[:1].isdigit():
+        raise RefusalError("unreach needfrag with an MTU is not modelled here", UNAVAILABLE)
     return Effect(Action.UNREACH, number)
 
 
@@ -212,6 +215,7 @@ ACTIONS: dict[str, Reader] = {
     "abort6": _unmodelled,
     "setmark": _setmark,
     "tcp-setmss": _unmodelled,
+    "eaction": _unmodelled,
 }
 
 

@@ -172,6 +172,8 @@ LATER = [
     ("freebsd-10", f"add allow {NO_BODY} flow table(t)", "unrecognised option [-1] flow\n", 64),
     ("freebsd-14", f"add abort {NO_BODY}", "abort is not modelled here", 69),
     ("freebsd-14", f"add tcp-setmss 1300 {NO_BODY}", "tcp-setmss is not modelled here", 69),
+    ("freebsd-14", f"add eaction x y {NO_BODY}", "eaction is not modelled here", 69),
+    ("freebsd-14", f"add unreach needfrag 1200 {NO_BODY}", "unreach needfrag with an MTU is not modelled here", 69),
     ("freebsd-14", "internal iflist", "internal is not modelled here", 69),
     ("freebsd-14", "nptv6 x create", "nptv6 is not modelled here", 69),
 ]
