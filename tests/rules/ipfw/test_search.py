@@ -326,3 +326,12 @@ def test_misuse_is_told() -> None:
         RuleSet("freebsd-3")
     with pytest.raises(ValueError, match="maybe"):
         RuleSet(default="maybe")
+
+
+def test_a_rule_that_tags_may_be_met_ever_so_often() -> None:
+    """``call`` sends the search round in circles until its bound (E-34)."""
+    rules = RuleSet("freebsd-10")
+    for command in ("add 300 call 300 ip from any to any", "add 400 call 300 tag 5 ip from any to any"):
+        rules.run(command)
+    rules.run("add 500 return ip from any to any")
+    assert rules.evaluate(Header(protocol=17, total_length=60, payload_length=40)).action is Action.DENY
