@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
@@ -65,15 +66,17 @@ def execute(
         loaded = load(description)
         shown = show or loaded.show
         world = World(loaded, profile=profile, traced="trace" in shown)
-    except DescriptionError as error:
-        click.echo(f"divertsim exec: {error}", err=True)
-        sys.exit(2)
+    except (DescriptionError, OSError) as error:
+        _fail(error)
 
     output = os.dup(1)
 
     def tell(result: Result) -> None:
         if pcap is not None:
-            write_pcap(str(pcap), ((sent.time, sent.octets, len(sent.octets)) for sent in world.sent))
+            try:
+                write_pcap(str(pcap), ((sent.time, sent.octets, len(sent.octets)) for sent in world.sent))
+            except (ImportError, OSError) as error:
+                _fail(error)
         text = json.dumps(as_json(result), indent=1) if as_object else as_text(result, shown)
         with os.fdopen(output, "w", encoding="utf-8") as stream:
             print(text, file=stream)
@@ -81,7 +84,15 @@ def execute(
     if as_object:
         sys.stdout.flush()
         os.dup2(2, 1)
-    result = host(world, str(script), arguments, tell)
+    try:
+        result = host(world, str(script), arguments, tell)
+    except OSError as error:  # the script cannot be read
+        _fail(error)
     tell(result)
     sys.stdout.flush()
     sys.exit(result.status)
+
+
+def _fail(error: Exception) -> NoReturn:
+    click.echo(f"divertsim exec: {error}", err=True)
+    sys.exit(2)

@@ -57,7 +57,7 @@ def serving(driver: Driver, names: Sequence[str], run: Run) -> Iterator[None]:
             server.bind(address)
             server.listen()
             servant = threading.Thread(target=_serve, args=(server, run), daemon=True)
-            driver.servants += 1
+            driver.servants.add(servant)
             servant.start()
             path = os.environ.get("PATH", os.defpath)
             os.environ["PATH"] = folder + os.pathsep + path
@@ -71,7 +71,7 @@ def serving(driver: Driver, names: Sequence[str], run: Run) -> Iterator[None]:
                 with suppress(OSError):
                     server.shutdown(socket.SHUT_RDWR)
                 servant.join(timeout=1)
-                driver.servants -= 1
+                driver.servants.discard(servant)
 
 
 def _write_program(path: Path, name: str, address: str) -> None:

@@ -9,8 +9,8 @@ When the description's time is over the script is interrupted as by Ctrl-C: its 
 KeyboardInterrupt is raised where it waits, so that its `except` and `finally` clauses do what they do on a real system.
 One that goes on waiting is asked again, then ended with SystemExit, and at last given up.
 
-Several threads may wait; the time then moves to whatever comes first for any of them. Threads that are not waiting here
-get a moment of real time before the router's time moves.
+Several threads may wait; the time then moves to whatever comes first for any of them. It does not move while a thread
+that does not wait here is at work, for a second of real time at most.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from math import inf
-from typing import NoReturn, Protocol, TypeVar
+from typing import NamedTuple, NoReturn, TypeVar
 
 from simulator.clock import SimulatedClock
+from simulator.hosting.bystanders import activity
 from simulator.hosting.description import Arrival
 
 __all__ = ["POLLING", "Driver", "ScriptEndedError"]
@@ -32,9 +33,9 @@ POLLING = 0.001
 would stop the time for ever."""
 
 _MOMENT = 0.002
-"""Real seconds that threads at work get before the router's time moves."""
-_LAST_MOMENTS = 100
-"""How many of these they get before the end."""
+"""Real seconds for which a thread that sleeps counts as one that waits for something else."""
+_MOMENTS = 500
+"""How many of these threads at work get before the router's time moves nevertheless."""
 _ASKED, _GIVEN_UP = 3, 50
 """After how many endless waits beyond the end a script is no longer interrupted but ended, and is given up."""
 _MOST_WAITS = 1000
@@ -47,11 +48,12 @@ class ScriptEndedError(SystemExit):
     """Ends a script that has been interrupted and waits again."""
 
 
-class Waitable(Protocol):
-    """What the driver wants of a router."""
+class _Wait(NamedTuple):
+    """A thread that waits here."""
 
-    @property
-    def clock(self) -> SimulatedClock: ...
+    ready: Callable[[], object]
+    deadline: float
+    thread: threading.Thread
 
 
 class Driver:
@@ -73,7 +75,7 @@ class Driver:
         self.clock = clock
         self.over = False
         """The description's time is over."""
-        self.servants = 0
+        self.servants: set[threading.Thread] = set()
         """Threads that are ours and not the script's."""
         self._arrivals = deque(arrivals)
         self._happen = happen
@@ -81,10 +83,12 @@ class Driver:
         self._at_end = at_end
         self._give_up = give_up
         self._changed = threading.Condition(threading.RLock())
-        self._waiting: dict[object, float] = {}
+        self._waiting: list[_Wait] = []
         self._waits = self._endless_waits = 0
         """Beyond the end."""
-        self._main_told = False
+        self._interrupted = False
+        """The main thread has been told that it is over."""
+        self._closed = False
 
     def __enter__(self) -> None:
         """Inside, the router belongs to this thread."""
@@ -96,33 +100,51 @@ class Driver:
 
     def wait(self, ready: Callable[[], _T | None], timeout: float | None = None) -> _T | None:
         """What `ready` gives as soon as that is true; None when so many seconds of the router's time are over."""
-        token = object()
         with self:
             clock = self.clock
             deadline = inf if timeout is None else clock.now() + timeout
-            self._waiting[token] = deadline
+            wait = _Wait(ready, deadline, threading.current_thread())
+            self._waiting.append(wait)
+            moments = 0
             try:
-                moments = 0
                 while True:
+                    if self._closed:
+                        raise ScriptEndedError
                     found = ready()
                     if found:
                         return found
                     if clock.now() >= deadline:
                         return None
-                    if self._others_at_work() and moments < (_LAST_MOMENTS if self.over else 1):
+                    if moments < _MOMENTS and self._let_others_work(wait):
                         moments += 1
-                        self._changed.wait(_MOMENT)
                         continue
                     moments = 0
                     if self.over:
                         self._end(deadline)
                     else:
-                        self._move(min(self._waiting.values()))
+                        self._move(min(each.deadline for each in self._waiting))
             finally:
-                del self._waiting[token]
+                self._waiting.remove(wait)
 
-    def _others_at_work(self) -> bool:
-        return threading.active_count() - self.servants > len(self._waiting)
+    def _let_others_work(self, wait: _Wait) -> bool:
+        """Whether another thread had to be waited for, because it is at work or what it waits for has come."""
+        now = self.clock.now()
+        if any(each is not wait and (each.deadline <= now or each.ready()) for each in self._waiting):
+            self._changed.wait(_MOMENT)
+            return True
+        here = {each.thread for each in self._waiting}
+        others = [each for each in threading.enumerate() if each not in here and each not in self.servants]
+        if not others:
+            return False
+        before = activity(others)
+        for _ in range(_MOMENTS):
+            if self._changed.wait(_MOMENT):
+                return True
+            after = activity(others)
+            if after is not None and after == before:
+                return False
+            before = after
+        return False
 
     def _move(self, limit: float) -> None:
         """One thing happens, at the latest at that time."""
@@ -147,19 +169,25 @@ class Driver:
         if self._endless_waits > _GIVEN_UP or self._waits > _MOST_WAITS + _GIVEN_UP:
             self._give_up()
         if threading.current_thread() is not threading.main_thread():
-            self._tell_main()
+            self._interrupt_main()
             raise ScriptEndedError
         if self._endless_waits > _ASKED or self._waits > _MOST_WAITS:
             raise ScriptEndedError
-        if (is_endless or self._waits == 1) and not self._main_told:
+        if is_endless or not self._interrupted:
+            self._interrupted = True
             signal.raise_signal(signal.SIGINT)
         # The script's own handler let it go on: what it waits for with a limit it gets.
         if not is_endless:
             self.clock.advance_to(max(deadline, self.clock.now()))
 
-    def _tell_main(self) -> None:
-        """Interrupt the main thread, wherever it is."""
+    def _interrupt_main(self) -> None:
+        """Wherever it is, unless it has been told."""
         main = threading.main_thread().ident
-        if not self._main_told and main is not None:
-            self._main_told = True
+        if not self._interrupted and main is not None:
+            self._interrupted = True
             signal.pthread_kill(main, signal.SIGINT)
+
+    def close(self) -> None:
+        """The script is over: threads of it that still wait, or ever will, end."""
+        with self:
+            self._closed = self._interrupted = self.over = True

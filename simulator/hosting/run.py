@@ -49,9 +49,11 @@ def host(world: World, path: str, arguments: Sequence[str], tell: Callable[[Resu
     with ExitStack() as stack:
         # Where a shell has put us into the background SIGINT is ignored, and the script could not be interrupted.
         stack.callback(signal.signal, signal.SIGINT, signal.signal(signal.SIGINT, signal.default_int_handler))
+        stack.callback(driver.close)
         stack.enter_context(serving(driver, [world.tool], tool_runner(driver, {world.tool: world.command})))
         if description.has_stdin:
             feed = stack.enter_context(fed_input(driver))
         stack.enter_context(standing_in(driver, router))
         status = run_script(path, arguments, lambda: driver.over)
-    return Result(world, status, driver.over)
+        over = driver.over
+    return Result(world, status, over)

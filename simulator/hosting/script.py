@@ -26,19 +26,34 @@ def run_script(path: str, arguments: Sequence[str], is_over: Callable[[], bool])
     told to end: status 0. Raises OSError when the file cannot be read.
     """
     source = Path(path).read_bytes()
+    before = set(threading.enumerate())
     with _as_main(path, arguments) as module:
-        try:
-            exec(compile(source, path, "exec", dont_inherit=True), vars(module))
-        except SystemExit as error:
-            return _status(error.code)
-        except KeyboardInterrupt as error:
-            return 0 if is_over() else _shown(error, _INTERRUPTED)
-        except BaseException as error:
-            return _shown(error, 1)
-        finally:
-            for stream in (sys.stdout, sys.stderr):
-                stream.flush()
+        status = _run(lambda: exec(compile(source, path, "exec", dont_inherit=True), vars(module)), is_over)
+        waited = _run(lambda: _join(set(threading.enumerate()) - before), is_over)
+    return status or waited
+
+
+def _run(action: Callable[[], object], is_over: Callable[[], bool]) -> int:
+    """Do it; the exit status that it means."""
+    try:
+        action()
+    except SystemExit as error:
+        return _status(error.code)
+    except KeyboardInterrupt as error:
+        return 0 if is_over() else _shown(error, _INTERRUPTED)
+    except BaseException as error:
+        return _shown(error, 1)
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
     return 0
+
+
+def _join(threads: set[threading.Thread]) -> None:
+    """Python does not end before its threads have, save the daemons."""
+    for thread in threads:
+        if not thread.daemon:
+            thread.join()
 
 
 def _status(code: object) -> int:

@@ -145,6 +145,21 @@ STYLES = {
         while True:
             waiting.put(s.recvfrom(65535))
         """,
+    "two receiving threads": """
+        import threading
+        def work():
+            while True:
+                s.sendto(*s.recvfrom(65535))
+        threading.Thread(target=work).start()
+        work()
+        """,
+    "threads that outlive the main one": """
+        import threading
+        def work():
+            while True:
+                s.sendto(*s.recvfrom(65535))
+        threading.Thread(target=work).start()
+        """,
     "a class of its own": """
         class Divert(socket.socket):
             def __init__(self):
@@ -403,12 +418,15 @@ def test_json_and_a_capture_file(tmp_path: Path) -> None:
         (["script.py"], "there is no script.toml: say --router FILE"),
         (["--router", "bad.toml", "script.py"], "divertsim exec: bad.toml: profile: is missing"),
         (["--show", "nothing", "script.py"], "'nothing' is not one of"),
+        (["--router", "nosuch.toml", "script.py"], "No such file or directory: 'nosuch.toml'"),
+        (["--router", "good.toml", "-w", "no/such.pcap", "script.py"], "No such file or directory: 'no/such.pcap'"),
     ],
 )
 def test_misuse(words: list[str], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "script.py").write_text("")
     (tmp_path / "bad.toml").write_text("")
+    (tmp_path / "good.toml").write_text(ROUTER)
     done = CliRunner().invoke(main, ["exec", *words])
     assert (done.exit_code, done.stdout) == (2, "")
     assert told in done.stderr
