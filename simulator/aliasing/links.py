@@ -137,8 +137,8 @@ class _Group:
     __slots__ = ("full", "partial")
 
     def __init__(self) -> None:
-        self.full: dict[tuple[int, int], Link] = {}
-        """By destination address and port."""
+        self.full: dict[tuple[int, int], list[Link]] = {}
+        """By destination address and port, newest last: protocols without ports cannot tell two local ends apart."""
         self.partial: list[Link] = []
         """Newest last."""
 
@@ -185,7 +185,7 @@ class LinkTable:
         if link.is_partial:
             group.partial.append(link)
         else:
-            group.full[link.destination, link.destination_port] = link
+            group.full.setdefault((link.destination, link.destination_port), []).append(link)
         self._all[link] = None
         self.counts[link.kind] += 1
         self.on_change()
@@ -196,10 +196,10 @@ class LinkTable:
         port = link.source_port if same_port else self._random_port()
         for _ in range(_ATTEMPTS):
             group = self._inward.get((link.kind, link.alias, port))
-            taken = None if group is None else group.full.get((link.destination, link.destination_port))
-            if taken is None or self._is_over(taken):
-                if taken is not None:
-                    self.remove(taken)
+            taken = [] if group is None else group.full.get((link.destination, link.destination_port), [])
+            if all(map(self._is_over, taken)):
+                for each in [*taken]:
+                    self.remove(each)
                 return port
             port = self._random_port()
         return None
@@ -223,8 +223,11 @@ class LinkTable:
         group = self._inward[link.group_key]
         if link.is_partial:
             group.partial.remove(link)
-        elif group.full.get((link.destination, link.destination_port)) is link:
-            del group.full[link.destination, link.destination_port]
+        else:
+            same = group.full[link.destination, link.destination_port]
+            same.remove(link)
+            if not same:
+                del group.full[link.destination, link.destination_port]
         if not group.full and not group.partial:
             del self._inward[link.group_key]
         self.counts[link.kind] -= 1
@@ -303,9 +306,9 @@ class LinkTable:
         if group is None:
             return None
         if remote and remote_port:
-            found = self._use(group.full.get((remote, remote_port)))
-            if found is not None:
-                return found
+            for link in reversed([*group.full.get((remote, remote_port), ())]):
+                if (found := self._use(link)) is not None:
+                    return found
         best = self._best(group, remote, remote_port)
         if best is None or not partial:
             return best
@@ -319,7 +322,7 @@ class LinkTable:
         """The link that fits best where one side or the other does not know the far end: by address, by port, at
         all."""
         ranked: list[Link | None] = [None, None, None]
-        full = [] if remote and remote_port else [*reversed(group.full.values())]
+        full = [] if remote and remote_port else [link for same in group.full.values() for link in same][::-1]
         for link in (*full, *reversed(group.partial)):
             if self._is_over(link):
                 continue

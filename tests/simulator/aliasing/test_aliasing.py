@@ -523,3 +523,21 @@ def test_a_wrong_checksum_stays_wrong() -> None:
     octets[-1] ^= 1
     packet = Packet(World().engine.alias(bytes(octets)).octets)
     assert not verify_transport(packet.source, packet.destination, UDP, packet.octets[20:])
+
+
+def test_two_local_ends_of_a_protocol_without_ports_share_a_far_end() -> None:
+    """The newer one gets what comes back, the older one again when that is over; both end."""
+    world = World()
+    world.out(ip(INSIDE, REMOTE, 99))
+    world.now = 30.0
+    world.out(ip(OTHER, REMOTE, 99))
+    assert world.back(ip(REMOTE, PUBLIC, 99)) == f"{REMOTE} > {OTHER}"
+    for moment in (40.0, 80.0):
+        world.now = moment
+        world.out(ip(INSIDE, REMOTE, 99))
+    world.now = 100.0
+    assert world.back(ip(REMOTE, PUBLIC, 99)) == f"{REMOTE} > {INSIDE}"
+    world.now = 1000.0
+    for number in range(20):
+        world.out(udp(INSIDE, REMOTE, ports=(number + 1, 9)))
+    assert world.engine.links.counts[99] == 0
