@@ -171,7 +171,8 @@ _IPFW_ACTIONS = (
     ("divert 1234", "divert 1234", "divert 8668", "divert 7", "tee 1234", "tee 8668") * 3
     + ("allow", "allow", "deny", "count", "skipto 300", "skipto 400", "reset", "unreach host", "unreach needfrag")
     + ("reject", "fwd 10.0.0.9", "fwd 10.5.0.1,53", "fwd 127.0.0.1", "reass", "call 300", "return", "setdscp af11")
-    + ("count log", "count log logamount 5", "check-state", "nat 1", "pipe 1", "queue 1", "prob 0.5 allow", "setfib 1")
+    + ("count log", "count log logamount 5", "check-state", "nat 1", "nat 1", "nat 2")
+    + ("nat global", "pipe 1", "pipe 1", "queue 1", "prob 0.5 allow", "setfib 1")
 )  # fmt: skip
 _IPFW_FROM = ("ip from any to any",) * 5 + (
     "icmp from any to any",
@@ -197,7 +198,10 @@ _IPFW_OTHERS = (
     "-d show", "-t -S list", "table 1 add 10.0.0.0/8 5", "table 1 add 192.168.1.2", "table 1 delete 10.0.0.0/8",
     "table 1 flush", "table all list", "add deny ip from", "add 70000 allow ip from any to any", "nonsense",
     "nat 1 config if if1", "nat 1 config ip 10.0.0.1 same_ports redirect_port tcp 192.168.1.2:80 80",
-    "nat 1 delete", "pipe 1 config bw 1Mbit/s delay 20", "pipe 1 config delay 5 queue 5 plr 0.2", "pipe 1 delete",
+    "nat 2 config ip 192.168.1.1 reverse deny_in", "nat 1 config ip 8.8.8.8 unreg_only reset", "nat show config",
+    "nat 2 config if if0 redirect_addr 10.0.0.2 192.168.1.1 redirect_proto udp 10.0.0.2", "nat show log",
+    "nat 1 delete", "disable one_pass", "enable one_pass",
+    "pipe 1 config bw 1Mbit/s delay 20", "pipe 1 config delay 5 queue 5 plr 0.2", "pipe 1 delete",
     "queue 1 config pipe 1 weight 10", "pipe list", "queue 1 delete", "pipe flush",
 )  # fmt: skip
 _IPCHAINS_TARGETS = ("ACCEPT", "ACCEPT", "DENY", "REJECT", "own", "") + ("DIVERT 1234", "DIVERT 8668") * 4 + (
@@ -214,6 +218,13 @@ _IPCHAINS_OTHERS = (
     "-D input 1", "-D output 7", "-R forward 1 -j ACCEPT", "-C input -p tcp -s 8.8.8.8 1 -d 10.0.0.1 2 -i if0",
     "-C forward -p icmp -s 192.168.1.2 -d 10.0.0.2 -i if1", "-A input -j", "--nonsense",
 )  # fmt: skip
+
+
+_SERVICES = (
+    "nat 1 config ip 10.0.0.1", "nat 1 config if if1 same_ports", "nat 2 config ip 192.168.1.1 reverse",
+    "pipe 1 config bw 1Mbit/s delay 20", "pipe 1 config delay 5 queue 3", "queue 1 config pipe 1 weight 3",
+)  # fmt: skip
+"""What nat, pipe and queue rules need to be there."""
 
 
 def _ipfw(rng: Random) -> str:
@@ -322,6 +333,8 @@ def steps(rng: Random, profile: str, count: int) -> list[Step]:
     linux = is_linux(profile)
     rule = _ipchains if linux else _ipfw
     begin = [Step("command", (rule(rng),)) for _ in range(rng.randrange(6))]
+    if not linux and rng.randrange(3) == 0:
+        begin.append(Step("command", (rng.choice(_SERVICES),)))
     if rng.randrange(8):
         catch_all = "-A {} -j DIVERT 1234".format(rng.choice(("input", "forward", "output")))
         begin.append(Step("command", (catch_all if linux else "add 200 divert 1234 ip from any to any",)))

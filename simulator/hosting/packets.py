@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from simulator.captures import CaptureError, read_capture
 from simulator.expressions import ExpressionError
 from simulator.expressions import octets as scapy_octets
+from simulator.links.captures import CaptureError, datagram, read
 from simulator.spoken import SpokenError
 from simulator.spoken import build as spoken_datagram
 from simulator.spoken import parse as parse_words
@@ -41,7 +41,9 @@ def datagrams(source: str, text: str, folder: Path) -> list[tuple[float, bytes]]
         raise PacketError(_pointed(error.text, text, error.column)) from None
     except ImportError as error:
         raise PacketError(f"{error}: pip install 'divertsim[scapy]'") from None
-    except (ValueError, CaptureError) as error:
+    except CaptureError as error:
+        raise PacketError(f"{folder / text}: {error}") from None
+    except ValueError as error:
         raise PacketError(error) from None
     except OSError as error:
         raise PacketError(f"{error.filename}: {error.strerror}") from None
@@ -62,7 +64,8 @@ def _small(path: Path) -> bytes:
 
 
 def _captured(path: Path) -> list[tuple[float, bytes]]:
-    found = list(read_capture(str(path)))
+    """The IPv4 datagrams of a capture."""
+    found = [(packet.time, octets) for packet in read(path) if (octets := datagram(packet)) is not None]
     start = found[0][0] if found else 0.0
     return [(seconds - start, octets) for seconds, octets in found]
 

@@ -57,7 +57,7 @@ def written(folder: Path, text: str) -> Path:
         (HEAD + "[[traffic]]\nhex = '45'\nrepeat = 0", "traffic[1].repeat: at least once, not 0"),
         (HEAD + "[[traffic]]\nhex = '45'\nrepeat = 9000000", "traffic[1].repeat: more than 1,000,000 packets"),
         (HEAD + "[[traffic]]\nfile = 'none'", "traffic[1].file: "),
-        (HEAD + "[[traffic]]\npcap = 'lab.toml'", "Not a supported capture file"),
+        (HEAD + "[[traffic]]\npcap = 'lab.toml'", "lab.toml: neither pcap nor pcapng: it begins with"),
         (HEAD + "[[traffic]]\npacket = 'IP()/ICMQ()'", "traffic[1].packet: no layer 'ICMQ' (did you mean ICMP"),
         (HEAD + "[[traffic]]\npacket = 'IP()/ICMQ()'", "\n  IP()/ICMQ()\n       ^"),
         (HEAD + "[[traffic]]\nwords = 'tcp from'", "traffic[1].words: "),

@@ -21,6 +21,7 @@ from simulator.hosting.description import load
 from simulator.hosting.report import Result
 from simulator.hosting.run import host
 from simulator.hosting.world import World
+from simulator.links.captures import read
 
 ROOT = Path(__file__).parents[3]
 EXAMPLES = ROOT / "examples"
@@ -404,9 +405,7 @@ def test_json_and_a_capture_file(tmp_path: Path) -> None:
     assert found["ledger"]["diverted"] == 3
     assert found["trace"][0]["kind"] == "received"
     assert done.stderr == "['--json', '-w']\nchild\n"
-    from simulator.captures import read_capture
-
-    assert [(seconds, octets.hex()) for seconds, octets in read_capture(str(pcap))] == [
+    assert [(packet.time, packet.frame.hex()) for packet in read(pcap)] == [
         (sent["time"], sent["octets"]) for sent in found["sent"]
     ]
 
