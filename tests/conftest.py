@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 from statements.claims import of
 
 from simulator import Router
+
+with suppress(ImportError):  # tests that need it skip
+    from hypothesis import settings
+
+    # How long an example takes is the machine's affair: on a busy one a limit fails what is right.
+    settings.register_profile("unhurried", deadline=None)
+    settings.load_profile("unhurried")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Sequence
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -95,17 +96,16 @@ def _tell(failure: Failure) -> None:
 
 
 def _show(outcomes: list[Outcome]) -> None:
-    table = Table(title="Steps after each of which the ledger balanced", title_justify="left")
-    table.add_column("profile")
-    columns = ("steps", "received", "transmitted", "delivered", "diverted", "injected", "merged", "dropped")
-    for column in (*columns, "errors", "failures"):
-        table.add_column(column, justify="right")
+    table = Table(title="Steps after each of which the ledger balanced", title_justify="left", box=SIMPLE_HEAD)
+    table.add_column("profile", no_wrap=True)
+    columns = ("steps", "received", "diverted", "injected", "errors", "failures")
+    for column in columns:
+        table.add_column(column, justify="right", no_wrap=True)
     for outcome in outcomes:
-        figures = {**outcome.packets, "steps": outcome.steps, "dropped": outcome.dropped.total()}
+        figures = {**outcome.packets, "steps": outcome.steps}
         figures |= {"errors": outcome.failed.total(), "failures": len(outcome.failures)}
-        cells = (f"{figures.get(column, 0):,}" for column in (*columns, "errors", "failures"))
-        table.add_row(outcome.profile, *cells)
-    Console(width=130 if not sys.stdout.isatty() else None).print(table)
+        table.add_row(outcome.profile, *(f"{figures.get(column, 0):,}" for column in columns))
+    Console().print(table)
 
 
 def _replay(plan: Plan, as_json: bool) -> int:
