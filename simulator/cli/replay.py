@@ -165,7 +165,7 @@ def _programs(router: Router, listeners: Listeners, programs: tuple[str, ...]) -
             raise click.UsageError(f"--program takes PORT=NAME, not {port}={words}")
         try:
             name, *options = shlex.split(words)
-            listeners.add(router.socket, int(port), name, options)
+            listeners.add(router, int(port), name, options)
         except (ProgramError, ValueError) as error:
             raise click.UsageError(f"--program {port}={words}: {error}") from None
 

@@ -9,18 +9,22 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from typing import Any, NamedTuple
 
 from simulator.live.demonstration import Bench, Lines, Say, Traffic, tell
+from simulator.live.lab import LEFT, RIGHT
 from simulator.profiles import PROFILES, LinuxProfile
 from simulator.programs.registry import Surroundings, due, find, finish
 from simulator.programs.running import OnClock
+from simulator.programs.sites import Site
 from simulator.router import Router
 from simulator.wire.named import differences
 
 __all__ = ["LESSONS", "Lesson", "Taught", "is_linux", "lesson_for", "run"]
 
 _LINUX_PORT, _BSD_PORT = 1234, 8668
+_MTU = 1500
 _REMEMBERED = 100
 """Packets that came, in which the one that is sent back is looked for."""
 
@@ -56,6 +60,12 @@ LESSONS = {
     "interceptor": Lesson(answered=None),
     "delay": Lesson(patience=10.0),
     "mangle": Lesson(answered=None),
+    "natd": Lesson(
+        bsd=(f"add 100 divert {{port}} ip from any to any via {RIGHT.interface}",),
+        linux=tuple(f"-A {chain} -i {RIGHT.interface} -j DIVERT {{port}}" for chain in ("input", "output")),
+        profile="freebsd-13",
+        answered=None,
+    ),
     "mss-clamp": Lesson(
         traffic="tcp",
         bsd=("add 100 divert {port} tcp from any to any tcpflags syn in",),
@@ -102,7 +112,13 @@ def run(
     port = _LINUX_PORT if has_chains else _BSD_PORT
     lines, errors = Lines(lambda line: say("program", line)), Lines(lambda line: say("program", line))
     around = Surroundings(
-        output=lines, errors=errors, now=router.clock.now, date=router.clock.now, socket=router.socket, port=port
+        output=lines,
+        errors=errors,
+        now=router.clock.now,
+        date=router.clock.now,
+        socket=router.socket,
+        port=port,
+        site=_site,
     )
     entry.parser().parse_args(list(options))  # wrong ones are told before anything is shown
     say("demo", "")
@@ -133,6 +149,14 @@ def run(
         router.ledger.injected,
         None if lesson.answered is None else replied == (sent if lesson.answered else 0),
     )
+
+
+def _site(name: str) -> Site:
+    """An interface that the router will have when it is between the hosts."""
+    for site in (LEFT, RIGHT):
+        if site.interface == name:
+            return Site(int(IPv4Address(site.router)), _MTU)
+    raise KeyError(name)
 
 
 class Watched:

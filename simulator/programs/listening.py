@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import random
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from simulator.clock import Clock
 from simulator.programs.registry import Output, Program, ProgramError, Surroundings, find, finish
 from simulator.programs.running import OnClock
+from simulator.programs.sites import router_site
+from simulator.router import Router
 
 __all__ = ["MOST_TURNS", "Listeners", "LoopError", "ProgramFailedError"]
 
@@ -31,12 +35,20 @@ class Listeners:
         self._output = output
         self._all: list[tuple[Any, OnClock, Program, str]] = []
 
-    def add(self, make: Callable[..., Any], port: int, name: str, options: Sequence[str]) -> None:
-        """Start a program on a port; ``make`` makes sockets, as ``Router.socket`` does.
+    def add(self, router: Router, port: int, name: str, options: Sequence[str]) -> None:
+        """Start a program on a port of a router.
 
         :raises ProgramError: for a program, an option or a value that does not exist, and for a port that is taken.
         """
-        around = Surroundings(output=self._output, errors=self._output, now=self._clock.now, socket=make, port=port)
+        around = Surroundings(
+            output=self._output,
+            errors=self._output,
+            now=self._clock.now,
+            socket=router.socket,
+            port=port,
+            site=partial(router_site, router),
+            choose=random.Random(port).randrange,
+        )
         entry = find(name)
         entry.parser().parse_args(list(options))
         try:

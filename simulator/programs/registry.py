@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import random
 import socket
 import sys
 import time
@@ -27,6 +28,8 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, Protocol
+
+from simulator.programs.sites import Site, site_of
 
 __all__ = [
     "PROGRAMS",
@@ -50,6 +53,7 @@ PROGRAMS = {
     "mangle": "mangle",
     "mss-clamp": "mss_clamp",
     "delay": "delay",
+    "natd": "natd",
 }
 """The module of each program, by the program's name, in the order in which they are listed."""
 
@@ -88,6 +92,10 @@ class Surroundings:
     """Makes further sockets: the machine's, or a router's."""
     port: int = 0
     """The divert port that it listens on."""
+    site: Callable[[str], Site] = site_of
+    """An interface by its name, KeyError for none: the machine's, or a router's."""
+    choose: Callable[[int], int] = random.randrange
+    """A random number from 0 to below the one given."""
 
 
 Open = Callable[[int, Surroundings], Any]

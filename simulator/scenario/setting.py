@@ -81,7 +81,7 @@ def _allow(world: World, line: model.Allow, place: Place) -> None:
 
 def _program(world: World, line: model.Program, place: Place) -> None:
     try:
-        world.programs.add(world.station(place).router.socket, line.port, line.name, line.options)
+        world.programs.add(world.station(place).router, line.port, line.name, line.options)
     except ProgramError as error:
         raise ScriptError(place, str(error)) from None
 

@@ -44,16 +44,21 @@ def digest(seed: int, octets: int) -> str:
 
 def receive_stream(report: Report, port: int) -> str:
     """Take one TCP connection; the SHA-256 of what came over it. Reports when it listens."""
+    return receive_stream_from(report, port)[0]
+
+
+def receive_stream_from(report: Report, port: int) -> tuple[str, str]:
+    """The same, and the address that the connection came from."""
     with socket.create_server(("", port)) as server:
         server.settimeout(20)
         report("listening")
-        connection, _ = server.accept()
+        connection, (peer, _) = server.accept()
         total = hashlib.sha256()
         with connection:
             connection.settimeout(20)
             while piece := connection.recv(1 << 16):
                 total.update(piece)
-        return total.hexdigest()
+        return total.hexdigest(), peer
 
 
 def send_stream(report: Report, address: str, port: int, seed: int, octets: int) -> None:

@@ -74,7 +74,7 @@ def test_the_freebsd_sample_shows_and_sends_nothing() -> None:
     assert protocol == "freebsd-sample: Protocol number: 1"
 
 
-NEEDED = {"tee-capture": ["--write", os.devnull], "mss-clamp": ["--mss", "1000"]}
+NEEDED = {"tee-capture": ["--write", os.devnull], "mss-clamp": ["--mss", "1000"], "natd": ["-a", "10.0.0.1"]}
 """Options without which a program is not to be had."""
 
 
