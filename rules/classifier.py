@@ -15,11 +15,11 @@ So the answer is the list's own, whatever the tables leave out; a candidate has 
 order, by the engine that searches.
 
 A column finds the vector of a value in one of two ways (:mod:`rules.blocks`).  *Blocks* are kept by their mask: for
-each mask that occurs, base -> rules, and a value is looked for once under each mask; 10,000 prefixes of 33 lengths are
-33 lookups.  A block's rules are kept as (bits, shift), so that the prefix of one rule takes one bit wherever in the
-list that rule stands, and not a vector: what is stored grows with the rules, not with their square.  Questions to be
-*asked* are asked once for a value, equal ones together.  What was found for a value is remembered; the memory of a
-column is bounded by its octets, and is emptied when it is full.
+each mask that occurs, base -> rules, and a value is looked for once under each mask that has blocks near it.  A block's
+rules are kept as (bits, shift), so that the prefix of one rule takes one bit wherever in the list that rule stands, and
+not a vector: what is stored grows with the rules, not with their square.  Questions to be *asked* are asked once for a
+value, equal ones together.  What was found is remembered, for the value and, where blocks are in one piece each, for
+all values between two ends of blocks; the memory of a column is bounded by its octets, and is emptied when it is full.
 
 The tables are never changed.  Lists that change are :mod:`rules.roster`'s business.
 """
@@ -205,8 +205,8 @@ class _Column:
 class _BlockTable:
     """(base, mask) blocks with their rules, by mask and base.
 
-    Most addresses are in few blocks, and near few: for each beginning of an address (each ``_near`` is one) only those
-    masks are looked under which have a block there, or are too short to say.
+    Most addresses are near few blocks: under a mask that covers the beginning of an address (its high bits), it is
+    looked for only if there is a block with this mask and this beginning.
     """
 
     __slots__ = ("_all", "_beginning", "_far", "_near")
@@ -215,8 +215,11 @@ class _BlockTable:
         self._all: dict[int, dict[int, Any]] = {}
         """Mask -> base -> bits, while they are learnt; then (bits shifted to the right, by how much)."""
         self._beginning = 8
+        """How many low bits of a value are not its beginning."""
         self._far: list[tuple[int, dict[int, Any]]] = []
+        """The masks that do not cover the beginning, which are always looked under."""
         self._near: dict[int, list[tuple[int, dict[int, Any]]]] = {}
+        """By beginning, the masks that have blocks there, and those."""
 
     def __bool__(self) -> bool:
         return bool(self._all)

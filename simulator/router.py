@@ -70,7 +70,10 @@ class Router:
     machine; ``names`` is another table (:func:`simulator.names.machine_names` reads the machine's own).  ``hosts`` are
     host names that its rules may use, each with an address or several: ``{"gateway": "10.0.0.254"}``.
 
-    :raises ValueError: for a profile that does not exist, or a host's bad address.
+    ``engine`` is how rules are searched, with the same answers (docs/classifier.md): ``"plain"``, ``"fast"`` or
+    ``"auto"``.
+
+    :raises ValueError: for a profile or an engine that does not exist, or a host's bad address.
     :raises TypeError: for a keyword that is no switch of the profile.
     """
 
@@ -81,12 +84,14 @@ class Router:
         clock: Clock | None = None,
         names: ipchains.Names | None = None,
         hosts: Mapping[str, str | Sequence[str]] | None = None,
+        engine: str = "auto",
         **switches: Any,
     ) -> None:
         self.profile: Profile = resolve(profile, **switches)
         self.node = Node(self.profile, clock if clock is not None else SimulatedClock())
         self._taps = Taps(self.node)
         self._udp_ports = UdpPorts(self.node.own.__contains__)
+        self._engine = engine
         self._names = _with_hosts(names or ipchains.Names.standard(), hosts or {})
         self._raw_socket: Callable[..., RawSocket]
         self._raw_buffer: Callable[[], Buffer] = LinuxBuffer
@@ -109,7 +114,11 @@ class Router:
         self._capture_buffer = LinuxBuffer
         self._udp_ports.reserved = RESERVED_PORTS
         self.tables = ipchains.Tables(
-            profile.rules, names=self._names, masquerading=masquerade, ip_forward=profile.forwarding
+            profile.rules,
+            names=self._names,
+            masquerading=masquerade,
+            ip_forward=profile.forwarding,
+            engine=self._engine,
         )
         self._divert_ports = DivertPorts(ephemeral=range(1024, 65536), newest_receives=True)
         self.path = path = LinuxPath(
@@ -139,6 +148,7 @@ class Router:
             default="allow" if profile.default_accept else "deny",
             now=self.node.clock.now,
             log=self.node.messages.append,
+            engine=self._engine,
         )
         first, last = profile.ephemeral
         self._divert_ports = DivertPorts(ephemeral=range(first, last + 1), newest_receives=profile.newest_receives)

@@ -37,11 +37,26 @@ def refused(number: int) -> OSError:
 class Chain:
     """A list of rules, and what happens at its end."""
 
-    __slots__ = ("_entries", "_numbered", "name", "octets", "packets", "policy", "references", "roster", "verdicts")
+    __slots__ = (
+        "_numbered",
+        "is_numbered",
+        "listed",
+        "name",
+        "octets",
+        "packets",
+        "policy",
+        "references",
+        "roster",
+        "verdicts",
+    )
 
     name: str
     policy: Action | None
     """None for a user chain."""
+    listed: list[Entry]
+    """The rules in order, some of which may not know yet where they stand."""
+    is_numbered: bool
+    """Whether all of them do."""
     references: int
     """Rules that jump here; one more for a built-in chain (linux.md F1)."""
     packets: int
@@ -57,20 +72,25 @@ class Chain:
         self.policy = policy
         self.references = 0 if policy is None else 1
         self.packets = self.octets = 0
-        self._entries: list[Entry] = []
+        self.listed = []
+        self.is_numbered = True
         self._numbered = 0
-        """How many entries from the first know where they stand."""
         self.roster = Roster(engine, clauses, read_matched)
         self.verdicts = {}
 
     @property
     def entries(self) -> Sequence[Entry]:
         """The rules in order, each of which knows where it stands."""
-        if self._numbered < len(self._entries):
-            for number in range(self._numbered, len(self._entries)):
-                self._entries[number].place(self.name, number + 1)
-            self._numbered = len(self._entries)
-        return self._entries
+        if not self.is_numbered:
+            self.number()
+        return self.listed
+
+    def number(self) -> None:
+        """Tell the rules where they stand: once after any number of changes."""
+        for number in range(self._numbered, len(self.listed)):
+            self.listed[number].place(self.name, number + 1)
+        self._numbered = len(self.listed)
+        self.is_numbered = True
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -82,7 +102,7 @@ class Chain:
         None, and nothing counted, when the chain has to be searched (:func:`rules.ipchains.engine.traverse`), which
         gives the same answer.  Not for engines that look at whole packets before any rule (linux.md Z1).
         """
-        if self._entries or fields.mark or fields.fragment & _FRAGMENT_BITS:
+        if self.listed or fields.mark or fields.fragment & _FRAGMENT_BITS:
             return None
         verdict = self.verdicts.get(fields.tos)
         if verdict is not None:
@@ -92,25 +112,29 @@ class Chain:
 
     def insert(self, number: int, entry: Entry) -> None:
         """The entry becomes the one of that number, 1 to one past the end."""
-        at_end = number > len(self._entries)
+        at_end = number > len(self.listed)
         self.roster.insert(len(self.roster.items) if at_end else self._searched_at(number), entry)
-        self._entries.insert(number - 1, entry)
-        self._numbered = min(self._numbered, number - 1)
+        self.listed.insert(number - 1, entry)
+        self._number_from(number)
 
     def remove(self, number: int) -> Entry:
         """The entry of that number leaves."""
         self.roster.remove(self._searched_at(number), None)
-        self._numbered = min(self._numbered, number - 1)
-        return self._entries.pop(number - 1)
+        self._number_from(number)
+        return self.listed.pop(number - 1)
 
     def clear(self) -> None:
         """All leave."""
-        self._entries.clear()
+        self.listed.clear()
         self._numbered = 0
         self.roster.take(())
 
+    def _number_from(self, number: int) -> None:
+        self._numbered = min(self._numbered, number - 1)
+        self.is_numbered = False
+
     def _searched_at(self, number: int) -> int:
-        return self.roster.items.index(self._entries[number - 1])
+        return self.roster.items.index(self.listed[number - 1])
 
 
 class Chains(Mapping[str, Chain]):

@@ -20,7 +20,7 @@ effects, and the search goes on with the next rule.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 
 from rules.fields import ICMP, MORE_FRAGMENTS, OFFSET_MASK, TCP, UDP, Fields, Header
 from rules.ipchains.chains import Chain
@@ -29,6 +29,7 @@ from rules.ipchains.messages import backtrace, loop_detected, packet_line, packe
 from rules.ipchains.rule import Action, Flag
 from rules.ipchains.switches import Switches
 from rules.ipchains.verdict import Copy, Decision, Verdict
+from rules.roster import Roster
 
 __all__ = ["as_matched", "traverse"]
 
@@ -102,27 +103,26 @@ def _suspect(fields: Fields, interface: str, switches: Switches, rule: str, mess
     return Verdict(Action.DENY, Decision.CHECK, rule, (), fields.tos, fields.mark, False, log=log)
 
 
-def _entries(chain: Chain, seen: Fields, interface: str) -> Iterator[Entry]:
-    """The rules of a chain to be tried: all of them, or the candidates that its tables leave."""
-    roster, entries = chain.roster, chain.entries
-    if not roster.is_counted:
-        return iter(entries)
+def _candidates(chain: Chain, entries: Sequence[Entry], seen: Fields, interface: str) -> Iterator[Entry]:
+    """The rules of a long chain to be tried: all of them, or the candidates that its tables leave."""
+    roster = chain.roster
     if roster.is_due:
         roster.take(entries)
         roster.make_tables()
     if roster.tables is None:
-        return _counted(chain)
+        return _counted(roster, entries)
     return filter(None, roster.candidates(roster.tables, Matched(seen, interface)))
 
 
-def _counted(chain: Chain) -> Iterator[Entry]:
+def _counted(roster: Roster[Entry | None], entries: Sequence[Entry]) -> Iterator[Entry]:
     """All of them, telling how many that was."""
     asked = 0
     try:
-        for asked, entry in enumerate(chain.entries, 1):  # noqa: B007
+        for entry in entries:
+            asked += 1
             yield entry
     finally:
-        chain.roster.asked(asked)
+        roster.asked(asked)
 
 
 def traverse(
@@ -146,7 +146,8 @@ def traverse(
             return checked
     tos = fields.tos
     mark = fields.mark
-    if not chain.entries:
+    rules = chain.listed if chain.is_numbered else chain.entries
+    if not rules:
         return _ended(chain, fields, (), tos, mark, (), (), testing)
     seen = as_matched(fields, switches)
     length = fields.total_length
@@ -154,7 +155,7 @@ def traverse(
     log: list[str] = []
     copies: list[Copy] = []
     path: dict[Chain, tuple[Chain, Iterator[Entry], int]] = {}
-    entries = _entries(chain, seen, interface)
+    entries = _candidates(chain, rules, seen, interface) if chain.roster.is_counted else iter(rules)
     counted_from = 0
 
     while True:
@@ -199,7 +200,9 @@ def traverse(
                 action, decision, label = Action.DENY, Decision.LOOP, f"loop@{entry.label}"
                 break
             path[branch] = chain, entries, entry.number
-            chain, entries, counted_from = branch, _entries(branch, seen, interface), 0
+            rules = branch.entries
+            entries = _candidates(branch, rules, seen, interface) if branch.roster.is_counted else iter(rules)
+            chain, counted_from = branch, 0
         elif entry.returns:
             # As if the chain had no more rules; in a built-in chain that is its policy.
             entries = iter(())

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 from rules import roster
 from rules.classifier import Classifier, Clause, read_attributes, vector
-from rules.fields import ICMP, TCP, Fields
+from rules.fields import ICMP, OFFSET_MASK, TCP, Fields
 from rules.ipfw.log import refusal_line
 from rules.ipfw.rule import Action
 from rules.ipfw.search import Search
@@ -137,7 +137,7 @@ class Engine:
         place = bisect_left(self.keys, step.key)
         self.keys.insert(place, step.key)
         self.roster.insert(place, self._item(step))
-        if step.reads_leftovers and not self._leftovers:
+        if self.roster.tables is not None and step.reads_leftovers and not self._leftovers:
             self._drop_tables()
 
     def _remove(self, step: Step) -> None:
@@ -201,8 +201,9 @@ class Engine:
         self, fields: Fields, start_after: int = 0, resume: Resume | None = None, calls: tuple[int, ...] = ()
     ) -> Verdict:
         """One pass through the list: see :meth:`rules.ipfw.RuleSet.evaluate`."""
-        needed = self.transport_octets.get(fields.protocol)
-        if needed and self._is_cut_short(fields, needed):
+        needed = self.transport_octets.get(fields.protocol, 0)
+        suspicious = needed and (fields.payload_length < needed or fields.fragment & OFFSET_MASK)
+        if suspicious and self._is_cut_short(fields, needed):
             return Verdict(Action.DENY, None, tags=fields.tags)
         roster = self.roster
         if roster.is_counted and roster.is_due:

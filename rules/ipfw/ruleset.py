@@ -108,6 +108,7 @@ class RuleSet:
         self._now: float | Callable[[], float] = now
         self.states: StateTable = StateTable(self.time, self.switches)
         self.engine = Engine(self.world, self.states, self.switches, self.time, roster.Engine(engine))
+        self.now = now
         self.files: Mapping[str, str] = files or {}
         self.fibs = fibs
         self.messages: list[str] = []
@@ -146,6 +147,7 @@ class RuleSet:
     @now.setter
     def now(self, now: float | Callable[[], float]) -> None:
         self._now = now
+        self.engine.now = now if callable(now) else lambda: now
 
     def time(self) -> float:
         """The same, as a callable."""

@@ -1,7 +1,8 @@
 """Rule sets with packets, and transcripts of commands, as the 2.2.12 engine and ipchains 1.3.9 answered them.
 
 :func:`replay_verdicts` plays a case with ``rules`` and ``packets``, :func:`replay_commands` one with ``steps``; both
-return our answers in the very shape the file format has for them, and look at no recorded answer.
+return our answers in the very shape the file format has for them, and look at no recorded answer.  ``engine`` is how
+chains are searched (:class:`rules.ipchains.Tables`).
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from simulator.wire.checksum import checksum
 __all__ = ["answer", "ask", "replay_commands", "replay_verdicts"]
 
 
-def replay_verdicts(case: Mapping[str, Any]) -> dict[str, Any]:
+def replay_verdicts(case: Mapping[str, Any], engine: str = "auto") -> dict[str, Any]:
     """``packets`` and ``counters``: what becomes of each packet, and what the chains have counted at the end."""
-    tables = Tables(_stock(case["profile"]))
+    tables = Tables(_stock(case["profile"]), engine=engine)
     for rule in case["rules"]:
         tables.run(rule)
     packets = [answer(tables, packet) for packet in case["packets"]]
@@ -36,7 +37,7 @@ def replay_verdicts(case: Mapping[str, Any]) -> dict[str, Any]:
     return {"packets": packets, "counters": counters}
 
 
-def replay_commands(case: Mapping[str, Any]) -> dict[str, Any]:
+def replay_commands(case: Mapping[str, Any], engine: str = "auto") -> dict[str, Any]:
     """``steps``: what each command printed and returned, and what became of each packet between commands.
 
     The standard output of plain ``-h`` is left out as it is in the files.
@@ -46,6 +47,7 @@ def replay_commands(case: Mapping[str, Any]) -> dict[str, Any]:
         _stock(case["profile"]),
         ip_forward=bool(environment.get("ip_forward", 1)),
         terminal=bool(environment.get("stdin_is_terminal", False)),
+        engine=engine,
     )
     return {"steps": [_step(tables, step) for step in case["steps"]]}
 

@@ -1,7 +1,8 @@
 """Rule sets with packets, and transcripts of commands, as ipfw(8) and the kernel's rule engine answered them.
 
 :func:`replay_verdicts` plays a case with ``rules`` and ``packets``, :func:`replay_commands` one with ``steps``; both
-return our answers in the very shape the file format has for them, and look at no recorded answer.  A packet goes
+return our answers in the very shape the file format has for them, and look at no recorded answer.  ``engine`` is how
+the rule list is searched (:class:`rules.ipfw.RuleSet`).  A packet goes
 through one pass; a fragment that matches ``divert`` is not put together, one that meets ``reass`` goes on alone.
 """
 
@@ -36,9 +37,9 @@ _PUTS_TOGETHER = (Action.REASS, Action.DEFRAG)
 _NAME_LIMIT = 7
 
 
-def replay_verdicts(case: Mapping[str, Any]) -> dict[str, Any]:
+def replay_verdicts(case: Mapping[str, Any], engine: str = "auto") -> dict[str, Any]:
     """``packets``, ``counters`` and ``list`` of a case with rules and packets."""
-    player = Player(case, default="deny" if case.get("default", "deny") == "deny" else "allow")
+    player = Player(case, engine, default="deny" if case.get("default", "deny") == "deny" else "allow")
     for command in case["rules"]:
         player.rules.run(command.split())
     packets = [player.packet(given) for given in case["packets"]]
@@ -49,16 +50,16 @@ def replay_verdicts(case: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def replay_commands(case: Mapping[str, Any]) -> dict[str, Any]:
+def replay_commands(case: Mapping[str, Any], engine: str = "auto") -> dict[str, Any]:
     """``steps`` of a transcript: what each command printed and returned, and what became of each packet between."""
-    player = Player(case, default="deny")
+    player = Player(case, engine, default="deny")
     return {"steps": [player.step(step) for step in case["steps"]]}
 
 
 class Player:
     """A rule set on the host that a case describes."""
 
-    def __init__(self, case: Mapping[str, Any], *, default: str) -> None:
+    def __init__(self, case: Mapping[str, Any], engine: str = "auto", *, default: str) -> None:
         addresses = case.get("interfaces", {})
         self.addresses = {name: IPv4Interface(address).ip for name, address in addresses.items()}
         self.interfaces: dict[str, Interface] = {}
@@ -68,6 +69,7 @@ class Player:
             default=default,
             ipfw_dialect=case.get("dialect"),
             files=case.get("files"),
+            engine=engine,
         )
 
     def interface(self, name: str | None) -> Interface | None:

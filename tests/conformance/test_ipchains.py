@@ -21,12 +21,13 @@ def only(keys: tuple[str, ...], values: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if key in keys}
 
 
-def test_rule_sets() -> None:
+@pytest.mark.parametrize("engine", ["plain", "fast"])
+def test_rule_sets(engine: str) -> None:
     """Verdict, deciding rule, trail, TOS, checksum, mark, port, log and copies of every packet; all counters."""
     count = 0
     for case in cases("ipchains-verdicts.jsonl.gz"):
         inputs = [only(PACKET_INPUT, packet) for packet in case["packets"]]
-        ours = replay_verdicts({"profile": case["profile"], "rules": case["rules"], "packets": inputs})
+        ours = replay_verdicts({"profile": case["profile"], "rules": case["rules"], "packets": inputs}, engine)
         for given, answer, packet in zip(inputs, ours["packets"], case["packets"], strict=True):
             assert given | answer == packet, case["name"]
             count += 1
@@ -55,13 +56,14 @@ def test_names() -> None:
             assert names.service(int(port), protocol) == name
 
 
-def test_transcripts() -> None:
+@pytest.mark.parametrize("engine", ["plain", "fast"])
+def test_transcripts(engine: str) -> None:
     """Standard output, standard error and exit status of every command; names come from our own tables."""
     count = 0
     for case in cases("ipchains-commands.jsonl.gz"):
         inputs = [only(STEP_INPUT, step) for step in case["steps"]]
         environment = only(("environment",), case)
-        ours = replay_commands({"profile": case["profile"], "steps": inputs} | environment)
+        ours = replay_commands({"profile": case["profile"], "steps": inputs} | environment, engine)
         for given, answer, step in zip(inputs, ours["steps"], case["steps"], strict=True):
             wanted = {key: value for key, value in step.items() if key not in ("host", "note")}
             assert given | answer == wanted, case["name"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from recorded import cases
 
 from simulator.conformance.ipfw import replay_commands, replay_verdicts
@@ -12,7 +13,8 @@ GIVEN = {"hook", "interface", "received_on", "octets", "reinjected", "start_afte
 """Keys of a packet that are input; all others are answers."""
 
 
-def test_verdicts() -> None:
+@pytest.mark.parametrize("engine", ["plain", "fast"])
+def test_verdicts(engine: str) -> None:
     """Every answer about each packet, and the list and its counters at the end."""
     packets = 0
     for case in cases("ipfw-verdicts.jsonl.gz"):
@@ -21,16 +23,17 @@ def test_verdicts() -> None:
             "counters": case["counters"],
             "list": case["list"],
         }
-        assert replay_verdicts(case) == theirs, case["name"]
+        assert replay_verdicts(case, engine) == theirs, case["name"]
         packets += len(case["packets"])
     assert packets
 
 
-def test_commands() -> None:
+@pytest.mark.parametrize("engine", ["plain", "fast"])
+def test_commands(engine: str) -> None:
     """Each command's standard output, standard error and exit status; each packet's verdict in between."""
     steps = 0
     for case in cases("ipfw-commands.jsonl.gz"):
-        ours = replay_commands(case)["steps"]
+        ours = replay_commands(case, engine)["steps"]
         theirs = [_answers(step) for step in case["steps"]]
         assert ours == theirs, case["name"]
         steps += len(theirs)

@@ -14,9 +14,11 @@ from rules.addresses import ALL_ONES
 from rules.blocks import Blocks, allowed_by, range_blocks
 from rules.classifier import Classifier, Clause, read_attributes, vector
 from rules.fields import Header
-from rules.ipfw import questions
+from rules.ipchains import Tables
+from rules.ipfw import RuleSet, questions
 from rules.predicates import AnyOf, InterfaceName, InterfacePrefix, Not, Predicate, Ranges
 from rules.roster import Engine, Roster
+from simulator import Router
 
 # What a question allows is what it says yes to
 
@@ -272,3 +274,10 @@ def test_a_plain_list_never_has_tables() -> None:
     searched = roster(Engine.PLAIN)
     searched.take([(str(number), 6) for number in range(1000)])
     assert not searched.is_counted
+
+
+@pytest.mark.parametrize("make", [RuleSet, Tables, Router])
+def test_engines_have_names(make: type) -> None:
+    assert make(engine="plain")
+    with pytest.raises(ValueError, match="engine='quick' is none of plain, fast, auto"):
+        make(engine="quick")
