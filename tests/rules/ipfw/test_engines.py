@@ -39,14 +39,19 @@ OPTIONS = (
     *("not dst-ip 10.0.0.0/31", "{ src-ip 10.0.0.1 or dst-ip 10.0.0.1 }", "{ icmptypes 8 or proto udp }"),
     *("{ established or proto udp }", "{ tcpoptions mss or in }", "lookup dst-port 4", "lookup src-ip 2"),
     *("layer2", "not layer2", "// said", "ipversion 4", "ipversion 6", "tcpseq 1", "tcpwin 100", "tcpdatalen 1-30"),
+    *("mark 5", "mark tablearg", "not mark 5", "tcpmss 1-1460", "defer-immediate-action"),
 )
 ACTIONS = (
     *("allow", "allow", "deny", "deny", "count", "count", "divert 8668", "tee 5000", "fwd 10.0.0.9,80"),
     *("unreach port", "reset", "reass", "skipto 300", "skipto 1", "skipto tablearg", "call 200", "return"),
     *("divert tablearg", "fwd tablearg", "setdscp ef", "setdscp ef", "setdscp tablearg", "setfib 1", "nat 1"),
+    *("setmark 5", "setmark tablearg"),
 )
 NUMBERS = (10, 100, 100, 150, 200, 200, 250, 300, 65000)
-STATES = ("keep-state", "keep-state", "limit src-addr 1", "limit dst-port 2", "keep-state :web", "limit src-addr 2 :w")
+STATES = (
+    *("keep-state", "keep-state", "limit src-addr 1", "limit dst-port 2", "keep-state :web", "limit src-addr 2 :w"),
+    *("record-state", "set-limit src-addr 1"),
+)
 CHANGES = (
     *("delete 100", "delete 150", "delete 200", "delete 300", "set disable 5", "set enable 5", "set swap 0 5"),
     *("set move 5 to 0", "set move rule 100 to 5", "zero", "zero 100", "resetlog", "-f flush", "delete set 5"),
@@ -178,13 +183,14 @@ def passes(rules: RuleSet, fields: Header, start_after: int) -> list[tuple[objec
     return [tuple(getattr(verdict, name) for name in Verdict.__slots__) for verdict in verdicts]
 
 
+PROFILES = (("freebsd-4", "ipfw1"), ("freebsd-4", "ipfw2"), "freebsd-10", "freebsd-13", "freebsd-14", "dragonfly")
 SEEDS = st.integers(0, 2**32)
 """A number stands for one rule, or one event: drawn singly, they would be too few to meet."""
 
 
 @settings(max_examples=120, deadline=None)
 @given(
-    st.sampled_from([("freebsd-4", "ipfw1"), ("freebsd-4", "ipfw2"), "freebsd-10", "freebsd-13", "dragonfly"]),
+    st.sampled_from(PROFILES),
     st.sampled_from([Engine.FAST, Engine.FAST, Engine.FAST, Engine.AUTO]),
     SEEDS.map(Random).map(Pools),
     st.lists(SEEDS, min_size=6, max_size=14),
