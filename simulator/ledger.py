@@ -5,7 +5,8 @@
 
 ``received`` came from a link, ``originated`` from a program of this host, ``injected`` from a divert socket;
 ``generated`` are the router's own: ICMP errors and replies, copies, fragments beyond the first, reassembled
-datagrams.  ``merged`` fragments went into a reassembled datagram, ``held`` ones still wait for the rest.
+datagrams.  ``merged`` fragments went into a reassembled datagram; ``held`` are those that still wait for the rest, and
+what is in a pipe or queue.
 """
 
 from __future__ import annotations
@@ -48,6 +49,11 @@ class Reason(Enum):
     NO_MASQUERADING_PORT = "no port is free for masquerading"
     BAD_TRANSPORT_CHECKSUM = "wrong TCP, UDP or ICMP checksum in what is to be translated"
     SOCKET_FULL = "the receiving socket's buffer is full"
+    PIPE_MISSING = "sent to a pipe or queue that does not exist"
+    PIPE_LOSS = "lost by the loss rate of a pipe or queue"
+    PIPE_FULL = "no room in the queue of a pipe"
+    PIPE_RED = "dropped early by RED"
+    PIPE_DELETED = "in a pipe or queue that was deleted or made anew"
     BAD_FRAGMENT = "fragment that cannot belong to a datagram"
     REASSEMBLY_FAILED = "fragments that do not fit together"
     REASSEMBLY_TIMEOUT = "fragments whose rest did not come in time"

@@ -15,8 +15,10 @@ from rules.fields import DONT_FRAGMENT, ICMP, MORE_FRAGMENTS, OFFSET_MASK, TCP, 
 from simulator.wire import checksum
 
 if TYPE_CHECKING:
+    from simulator.dummynet.held import Held
     from simulator.interfaces import Interface
     from simulator.options import Pending
+    from simulator.routing import Route
 
 __all__ = ["MINIMUM_HEADER", "Packet"]
 
@@ -56,6 +58,8 @@ class Packet:
         "received_on",
         "redirect_port",
         "reinjected",
+        "released",
+        "route",
         "sender",
         "source",
         "start_after",
@@ -99,6 +103,10 @@ class Packet:
     """The stack of ipfw's ``call`` rules, which goes from pass to pass (bsd.md E-34)."""
     reinjected: str | None
     """``"in"`` or ``"out"``: written that way by a divert socket, until the next pass is over (bsd.md X-9)."""
+    released: Held | None
+    """It has come out of a pipe or queue, and goes on in the pass that it left (BSD)."""
+    route: Route | None
+    """The way out that was chosen for it before the out pass (BSD)."""
     start_after: int
     """The rule number after which the next ipfw pass starts (bsd.md X-1)."""
     sender: tuple[int, ...] | None
@@ -125,6 +133,8 @@ class Packet:
         self.tags = _NO_TAGS
         self.calls = ()
         self.reinjected = None
+        self.released = None
+        self.route = None
         self.start_after = 0
         self.sender = None
         self.next_hop = None

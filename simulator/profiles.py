@@ -229,6 +229,28 @@ class BsdProfile(Profile):
     """A datagram of a protocol that nobody has earns its sender an ICMP protocol unreachable (rip_input of raw_ip.c;
     read in 14, absent in 10 and 11.0, and taken to be in 13)."""
 
+    dummynet_hz: int = 1000
+    """Ticks a second by which pipes count time: kern.hz, on DragonFly net.inet.ip.dummynet.hz.  FreeBSD 4 comes with
+    100, and dummynet(4) asks for 1000."""
+
+    dummynet_io_fast: bool = False
+    """A packet that an idle pipe can send within a tick passes at once (net.inet.ip.dummynet.io_fast, off by default;
+    FreeBSD 8 and later)."""
+
+    dummynet_expire: bool = True
+    """Idle flows and instances are forgotten, with their counters (net.inet.ip.dummynet.expire): every one of them
+    within 64 ticks on FreeBSD 8 and later (dn_drain_queue of ip_dummynet.c), where masks are used when a like flow
+    comes on FreeBSD 4 and DragonFly."""
+
+    dummynet_tells: bool = True
+    """A sender of this host gets ENOBUFS for what a pipe or queue drops at once, unless it has ``noerror``: what
+    dummynet_io returns reaches ip_output in FreeBSD 4 to 11; 13 and later ignore it (ip_fw_pfil.c), and DragonFly
+    calls it later (ip_dn_queue)."""
+
+    dummynet_remembers_route: bool = False
+    """What comes out of a pipe goes on behind the firewall, by the route it had before (FreeBSD 4, DragonFly); else it
+    enters ip_input or ip_output anew (dummynet_send of ip_dn_io.c)."""
+
     loopback: tuple[str, int] = ("lo0", 16384)
     icmp_ttl: int = 64
     first_identification: int = 1
@@ -249,6 +271,7 @@ _FREEBSD_13 = dataclasses.replace(
     _FREEBSD_11,
     name="freebsd-13",
     rules=ipfw.PROFILES["freebsd-13"],
+    dummynet_tells=False,
     keepalive_flags=0x4000,
     version_errno=errno.EAFNOSUPPORT,
     reassembled_interface_of="last",
@@ -267,6 +290,7 @@ _FREEBSD_4 = BsdProfile(
     name="freebsd-4",
     divert_protocol=254,
     rules=ipfw.PROFILES["freebsd-4"],
+    dummynet_remembers_route=True,
     send_without_address=True,
     reassembles=frozenset({"in"}),
     reassembles_tee=True,
@@ -324,6 +348,7 @@ PROFILES: dict[str, Profile] = {
             _FREEBSD_4,
             name="dragonfly",
             rules=ipfw.PROFILES["dragonfly"],
+            dummynet_tells=False,
             reassembly=DRAGONFLY,
             delivers_undiverted=False,
             tells_overflow=True,

@@ -33,6 +33,7 @@ class Kind(Enum):
     DIVERTED = "diverted"
     COPIED = "copied"
     HELD = "held"
+    RELEASED = "released"
     MERGED = "merged"
     DELIVERED = "delivered"
     TRANSMITTED = "transmitted"
@@ -69,7 +70,7 @@ class Event:
     reason: Reason | None = None
     """DROPPED: why."""
     detail: str | None = None
-    """CHANGED: what; MERGED: into which packet."""
+    """CHANGED: what; MERGED: into which packet; HELD: in which pipe or queue."""
     octets: bytes | None = None
     """The packet as it was then."""
 

@@ -73,6 +73,7 @@ BELOW_THE_ROUTER = (
     "simulator.trace",
     "simulator.ledger",
     "simulator.node",
+    "simulator.dummynet",
     "simulator.host",
     "simulator.icmp_errors",
     "simulator.aliasing",
@@ -137,6 +138,7 @@ CORE = (
     "simulator.node",
     "simulator.host",
     "simulator.icmp_errors",
+    "simulator.dummynet",
     "simulator.collecting",
     "simulator.trace",
 )

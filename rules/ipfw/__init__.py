@@ -2,8 +2,8 @@
 
 Commands in the language of ipfw(8) change a :class:`RuleSet`; it says of each datagram what becomes of it.
 
-Not modelled, and refused with one clear line (exit status 69): dummynet (``pipe``, ``queue``,
-``sched``), ``netgraph`` and ``ngtee``, ``altq``, MAC addresses (``MAC``, ``mac-type``), IPv6 addresses and options
+Not modelled, and refused with one clear line (exit status 69): of pipes ``profile``, CoDel, PIE and an interface as
+clock; ``netgraph`` and ``ngtee``, ``altq``, MAC addresses (``MAC``, ``mac-type``), IPv6 addresses and options
 (``src-ip6``, ``dst-ip6``, ``icmp6types``, ``ext6hdr``, ``flow-id``, ``reset6``, ``unreach6``), a preprocessor (``-p``).
 """
 

@@ -26,7 +26,7 @@ def _plain(action: Action, argument: int = 0) -> Reader:
 
 
 def _number(action: Action) -> Reader:
-    """``skipto N``, ``call N`` and ``nat N``: 1 to 65534, kept in sixteen bits, or ``tablearg``."""
+    """``skipto``, ``call``, ``nat``, ``pipe`` and ``queue N``: 1 to 65534, kept in sixteen bits, or ``tablearg``."""
 
     def read(words: Words, word: str, switches: Switches, fibs: int) -> Effect:
         if switches.tool == "2003":
@@ -206,8 +206,8 @@ ACTIONS: dict[str, Reader] = {
     "reset6": _unmodelled,
     "unreach6": _unmodelled,
     "nat": _nat,
-    "pipe": _unmodelled,
-    "queue": _unmodelled,
+    "pipe": _number(Action.PIPE),
+    "queue": _number(Action.QUEUE),
     "netgraph": _unmodelled,
     "ngtee": _unmodelled,
     "defrag": _plain(Action.DEFRAG),

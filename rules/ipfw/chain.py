@@ -84,6 +84,10 @@ class Chain:
         behind = bisect_left(self._entries, (high + 1, 0), key=_place)
         return self._entries[first:behind]
 
+    def has(self, number: int, serial: int) -> bool:
+        """Whether a rule that was added is still there."""
+        return any(entry.serial == serial for entry in self.numbered(number, number))
+
     def move(self, moving: Callable[[Entry], bool], target: Callable[[Entry], int]) -> None:
         """Give all entries but the last one that the question says yes to another set."""
         for entry in self._entries[:-1]:

@@ -16,6 +16,7 @@ from rules.ipfw.grammar import is_acceptable, read_rule
 from rules.ipfw.listing import Style
 from rules.ipfw.log import cleared_line
 from rules.ipfw.nat.commands import NatCommand, nat_command
+from rules.ipfw.pipes import Kind, take_kind
 from rules.ipfw.questions import tables_of
 from rules.ipfw.report import Columns, Report
 from rules.ipfw.rule import DEFAULT_RULE, Rule
@@ -54,6 +55,9 @@ ipfw [-abcdefhnNqStT] COMMAND, or ipfw [-cfnNqS] /PATH for a file of commands
   nat N config ip ADDRESS | if INTERFACE [log] [deny_in] [same_ports] [unreg_only] [redirect_port ...] ...
   nat show config | log | nat N show config | log | nat N delete
   table NAME add ADDRESS[/LENGTH] [VALUE] | delete ADDRESS[/LENGTH] | list | flush
+  pipe N config [bw RATE] [delay MS] [queue LENGTH] [plr P] [burst SIZE] [mask FIELD BITS ...] ...
+  queue N config pipe N [weight N] ... | sched N config type FIFO|WF2Q+|RR|QFQ|PRIO ...
+  pipe|queue|sched list [N] | show [N] | delete N ... | flush
 """
 
 
@@ -191,6 +195,8 @@ class _Command:
         self.options = session.options
         self.set: int | None = None
         """N of ``set N COMMAND``."""
+        self.kind: Kind | None = None
+        """Of ``pipe COMMAND`` and its like."""
         self.counters = "a" in self.options
 
     def pass_on_warnings(self) -> None:
@@ -223,17 +229,17 @@ class _Command:
             if self._nat():
                 return
             word = words.peek() or ""
-        for unmodelled in () if of_nat else ("pipe", "queue", "flowset", "sched"):
-            if unmodelled.startswith(word):
-                words.take()
-                words.need("missing command")
-                raise RefusalError(f"{unmodelled} is not modelled here", UNAVAILABLE)
-        if not of_nat and "set".startswith(word) and (words.peek(1) or "")[:1].isdigit():
+        else:
+            self.kind = take_kind(words, schedulers=self.rules.switches.schedulers)
+        plain = not of_nat and self.kind is None
+        if plain and "set".startswith(word) and (words.peek(1) or "")[:1].isdigit():
             words.take()
             self.set = self._set_number(words.take())
         words.need("missing command")
+        if self.kind is not None and len(words) > 1 and (words.peek() or "")[:1].isdigit():
+            words.swap()
         if self.set is None:
-            for name, handler in _WITHOUT_SET:
+            for name, handler in _WITHOUT_SET if self.kind is None else (*_OF_PIPES, *_WITHOUT_SET):
                 if words.accept(name):
                     handler(self)
                     return
@@ -290,6 +296,9 @@ class _Command:
     def delete(self) -> None:
         words = self.words
         words.need("missing rule specification")
+        if self.kind is not None:
+            self._delete_pipes(self.kind)
+            return
         of_sets = words.accept("set")
         if of_sets and self.set is not None:
             raise RefusalError("invalid syntax", DATA_ERROR)
@@ -338,6 +347,11 @@ class _Command:
         return self.set is None or entry.rule.set == self.set
 
     def flush(self) -> None:
+        if self.kind is not None:
+            said = "" if self.dry else self.rules.pipes.flush()
+            if self.loud:
+                self.session.print(said)
+            return
         if not self.dry:
             if self.set is None:
                 self.rules.remove(lambda entry: entry.rule.set != RESERVED_SET)
@@ -404,6 +418,9 @@ class _Command:
     def listing(self) -> None:
         if self.dry:
             self.session.stderr.append("Testing only, list disabled\n")
+            return
+        if self.kind is not None:
+            self.session.print(self.rules.pipes.listing(self.kind, self.words, verbose="v" in self.options))
             return
         rules, options = self.rules, self.options
         alone = "D" in options
@@ -485,6 +502,21 @@ class _Command:
         self.session.status = status or self.session.status
         return status is not None
 
+    # pipe, queue, sched
+
+    def config(self) -> None:
+        assert self.kind is not None
+        self.rules.pipes.configure(self.kind, self.words, dry=self.dry)
+
+    def _delete_pipes(self, kind: Kind) -> None:
+        words, numbers = self.words, []
+        while (words.peek() or "")[:1].isdigit():
+            numbers.append(leading_number(words.take())[0])
+        complaints, status = ([], 0) if self.dry else self.rules.pipes.delete(kind, numbers)
+        for complaint in complaints:
+            self.session.complain(complaint)
+        self.session.status = status
+
     # set
 
     def sets(self) -> None:
@@ -553,6 +585,7 @@ _WITHOUT_SET: tuple[tuple[str, _Handler], ...] = (
     ("enable", _Command.enable),
     ("disable", _Command.disable),
 )
+_OF_PIPES: tuple[tuple[str, _Handler], ...] = (("config", _Command.config),)
 _WITH_SET: tuple[tuple[str, _Handler], ...] = (
     ("delete", _Command.delete),
     ("flush", _Command.flush),

@@ -326,7 +326,15 @@ _ACTION_WORDS: dict[Action, Callable[[Effect, Switches], str]] = {
     ),
     **{
         action: lambda effect, switches: f"{effect.action.value} {argument_words(effect.argument)}"
-        for action in (Action.SKIPTO, Action.CALL, Action.DIVERT, Action.TEE, Action.SETFIB)
+        for action in (
+            Action.SKIPTO,
+            Action.CALL,
+            Action.DIVERT,
+            Action.TEE,
+            Action.PIPE,
+            Action.QUEUE,
+            Action.SETFIB,
+        )
     },
 }
 

@@ -35,6 +35,8 @@ _WORDS = {
 _WORDS_WITH_ARGUMENT = {
     Action.DIVERT: "Divert",
     Action.TEE: "Tee",
+    Action.PIPE: "Pipe",
+    Action.QUEUE: "Queue",
     Action.SKIPTO: "SkipTo",
     Action.CALL: "Call",
     Action.SETFIB: "SetFib",

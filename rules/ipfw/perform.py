@@ -86,6 +86,18 @@ def _nat(search: Search, step: Step, position: int) -> Verdict:
     return search.end(Action.NAT, step.entry, number=number, resume=not engine.one_pass)
 
 
+def _shape(action: Action) -> Perform:
+    """``pipe`` and ``queue``: accepted when it comes out, or on behind this rule (E-36, X-10)."""
+
+    def perform(search: Search, step: Step, position: int) -> Verdict:
+        search.count(step.entry)
+        engine = search.engine
+        goes_on = not engine.one_pass or engine.switches.one_pass_asked == "when it comes back"
+        return search.end(action, step.entry, number=search.argument(step) & 0xFFFF, resume=goes_on)
+
+    return perform
+
+
 def _forward(search: Search, step: Step, position: int) -> Verdict:
     """A reply that meets the state of a ``fwd`` rule is only accepted."""
     search.count(step.entry)
@@ -158,6 +170,8 @@ PERFORM: dict[Action, Perform] = {
     Action.DIVERT: _divert,
     Action.TEE: _tee,
     Action.NAT: _nat,
+    Action.PIPE: _shape(Action.PIPE),
+    Action.QUEUE: _shape(Action.QUEUE),
     Action.FWD: _forward,
     Action.UNREACH: _unreach,
     Action.RESET: _reset,

@@ -45,6 +45,8 @@ class Action(StrEnum):
     DIVERT = "divert"
     TEE = "tee"
     NAT = "nat"
+    PIPE = "pipe"
+    QUEUE = "queue"
     FWD = "fwd"
     UNREACH = "unreach"
     RESET = "reset"

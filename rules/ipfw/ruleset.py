@@ -24,6 +24,7 @@ from rules.ipfw.first.listing import body as first_body
 from rules.ipfw.keepalives import Keepalive, due
 from rules.ipfw.listing import Style
 from rules.ipfw.nat.instances import Instances
+from rules.ipfw.pipes import make_pipes
 from rules.ipfw.questions import tables_of
 from rules.ipfw.rule import Action, Rule
 from rules.ipfw.state import StateTable
@@ -109,11 +110,14 @@ class RuleSet:
         self.states: StateTable = StateTable(self.time, self.switches)
         self.engine = Engine(self.world, self.states, self.switches, self.time, roster.Engine(engine))
         self.now = now
+        self.pipes = make_pipes(self.switches)
+        """What ``pipe``, ``queue`` and ``sched`` configure."""
         self.files: Mapping[str, str] = files or {}
         self.fibs = fibs
         self.messages: list[str] = []
         """Lines that commands wrote to the log, oldest first, unless they go elsewhere."""
         self.log = log or self.messages.append
+        self.pipes.say = self.log
         self.variables: dict[str, bool] = {
             "firewall": True,
             "one_pass": True,
@@ -277,4 +281,9 @@ class RuleSet:
             self.engine.follow(self.chain)
         if not self.variables["firewall"]:
             return _SWITCHED_OFF
+        if resume is not None and resume.held and self.switches.one_pass_asked == "when it comes back":
+            if self.engine.one_pass:
+                return Verdict(Action.ALLOW, None, tags=fields.tags, calls=resume.calls)
+            if self.switches.deleted_rule_drops and not self.chain.has(resume.number, resume.serial):
+                return Verdict(Action.DENY, None, tags=fields.tags)
         return self.engine.search(fields, start_after, resume, calls)

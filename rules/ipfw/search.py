@@ -214,7 +214,8 @@ class Search:
         if resume and decider is not None:
             fields = self.fields
             place = decider.rule.number, decider.serial
-            later = Resume(*place, self.tos, fields.tags, world.fib, self.calls, self.returns, fields.mark)
+            held = action in (Action.PIPE, Action.QUEUE)
+            later = Resume(*place, self.tos, fields.tags, world.fib, self.calls, self.returns, fields.mark, held)
         return Verdict(
             action,
             None if decider is None else decider.rule.number,

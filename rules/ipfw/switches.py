@@ -224,6 +224,36 @@ class Switches:
     nat_delete_quietly: bool = True
     """With ``-q`` it says nothing of it (ipfw2.c of FreeBSD 11 and later)."""
 
+    schedulers: bool = True
+    """Pipes are links with schedulers and flow sets, and there are ``sched`` and ``burst`` (ip_dummynet.c of FreeBSD 8
+    and later); else there are pipes with a flow set each, and queues (FreeBSD 4 and DragonFly)."""
+
+    gigabits: bool = False
+    """Bandwidths reach 2^32 - 1 bit/s and may be given in G (dummynet.c of FreeBSD 13); else 2^31 - 1."""
+
+    units_in_full: bool = False
+    """``bit`` and ``byte`` in any case end a bandwidth or a queue's length, which may be in M (getbw of ipfw2.c,
+    DragonFly)."""
+
+    pipes_by_hash: bool = False
+    """Pipes are listed by the slot of a hash table, the newest first (ip_dummynet.c of DragonFly), rather than by
+    number (FreeBSD 4)."""
+
+    other_queue_management: bool = False
+    """The tool knows CoDel and PIE (dummynet.c of FreeBSD 11 and later), which are not modelled."""
+
+    ecn_alone: str = "enable red/gred for ECN"
+    """What the tool says of ``ecn`` without RED (dummynet.c)."""
+
+    one_pass_asked: Literal["when it matches", "when it comes back"] = "when it matches"
+    """When ``one_pass`` decides whether what a pipe held is accepted or goes on behind its rule: IPFW_ONEPASS is noted
+    when the rule matches (FreeBSD 8 and later), or the variable is looked at when the packet comes back (ip_fw2.c of
+    FreeBSD 4 and DragonFly)."""
+
+    deleted_rule_drops: bool = False
+    """What a pipe held is dropped when its rule is gone and ``one_pass`` is off (FreeBSD 4 and DragonFly); else it goes
+    on at the place where that rule stood (X-10)."""
+
 
 _ACTIONS_SINCE_5 = {"call", "return", "reass", "setfib", "setdscp", "nat", "tag", "untag", "reset6", "unreach6"}
 _DIVERTED = {"diverted", "diverted-loopback", "diverted-output"}
@@ -264,6 +294,8 @@ _FREEBSD_11 = replace(
     nat_delete_quietly=True,
     typed_tables=True,
     missing_words=_NAT_SINCE_13 | _SINCE_12 | _SINCE_14 | _DRAGONFLY,
+    other_queue_management=True,
+    ecn_alone="ECN can be used with red/gred/codel/fq_codel only!",
 )
 _FREEBSD_13 = replace(
     _FREEBSD_11,
@@ -287,6 +319,7 @@ _FREEBSD_13 = replace(
     keepalive_inclusive=False,
     kept_states="their own",
     missing_variables=frozenset(),
+    gigabits=True,
 )
 _TOOL_OF_2003 = Switches(
     tool="2003",
@@ -315,6 +348,9 @@ _TOOL_OF_2003 = Switches(
     keepalive_inclusive=False,
     missing_variables=_VARIABLES_SINCE_5,
     table_names=False,
+    schedulers=False,
+    one_pass_asked="when it comes back",
+    deleted_rule_drops=True,
 )
 _FREEBSD_4 = replace(
     _TOOL_OF_2003,
@@ -351,6 +387,8 @@ PROFILES: dict[str, Switches] = {
         signed_sequence_numbers=False,
         lists_address_twice=True,
         state_counts_first=True,
+        units_in_full=True,
+        pipes_by_hash=True,
     ),
 }
 """The switches by name of the system."""

@@ -21,23 +21,25 @@ class Resume(NamedTuple):
     returns: int = 0
     """How often state has sent this datagram to its rule so far."""
     mark: int = 0
+    held: bool = False
+    """A pipe or queue had it meanwhile."""
 
 
 class Verdict:
     """The end of a search.
 
-    ``action``: ALLOW, DENY, DIVERT, TEE, NAT, FWD, UNREACH, RESET, REASS or DEFRAG.
+    ``action``: ALLOW, DENY, DIVERT, TEE, NAT, PIPE, QUEUE, FWD, UNREACH, RESET, REASS or DEFRAG.
     ``rule``: number of the rule that decided; None for a transport header that is too short (F-13) or, where the system
     drops those, a re-entry tag beyond the list (X-3).
-    ``port``: of ``divert`` and ``tee``.  ``number``: of the nat instance, 0 for ``global``.  ``code``: of ``unreach``,
-    ``reject`` being 1.  ``next_hop``: of ``fwd``, (address, port or 0).
+    ``port``: of ``divert`` and ``tee``.  ``number``: of the pipe, the queue, or the nat instance, 0 for ``global``.
+    ``code``: of ``unreach``, ``reject`` being 1.  ``next_hop``: of ``fwd``, (address, port or 0).
     ``replies``: whether UNREACH and RESET really send something (E-30).
     ``counted``, ``counted_at``: numbers and positions in the whole list of the rules whose counters went up, in order.
     ``tags``, ``fib``: what the packet carries now.  ``tos``: its new type of service, None if it did not change.
     ``calls``: the stack of ``call``, which travels with the packet (E-34).
     ``log``: lines for the log (E-41).
-    ``resume``: how to go on behind this rule, for TEE, NAT, REASS and DEFRAG; None for a TEE whose original is accepted
-    (T-2), and for a NAT after which the packet is accepted (E-36).
+    ``resume``: how to go on behind this rule, for TEE, NAT, PIPE, QUEUE, REASS and DEFRAG; None for a TEE whose
+    original is accepted (T-2), and for a NAT, PIPE or QUEUE after which the packet is accepted (E-36).
     """
 
     __slots__ = (

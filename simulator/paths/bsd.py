@@ -21,6 +21,7 @@ import errno
 from rules.addresses import mask_of
 from rules.fields import DONT_FRAGMENT, ICMP
 from rules.ipfw import Owner, RuleSet
+from simulator.dummynet.held import Held
 from simulator.host import Host
 from simulator.icmp_errors import (
     FRAGMENTATION_NEEDED,
@@ -42,6 +43,7 @@ from simulator.paths.bsd_icmp import BsdIcmp
 from simulator.paths.bsd_keepalives import Keepalives
 from simulator.paths.bsd_nat import Nat
 from simulator.paths.bsd_output import LIMITED_BROADCAST, Output
+from simulator.paths.bsd_pipes import Pipes
 from simulator.profiles import BsdProfile
 from simulator.routing import Kind as RouteKind
 from simulator.routing import Route, is_class_e, is_loopback, is_multicast
@@ -77,8 +79,10 @@ class BsdPath:
         self.diversion = Diversion(node, profile, ports, self.counters)
         self.diversion.deliver = self.host.deliver
         self._keepalives = Keepalives(node.clock, profile, rules, self._probe)
+        pipes = Pipes(node, profile, rules)
+        pipes.reenter = self._reenter
         nat = Nat(node, rules)
-        self._inspect = Firewall(node, rules, self.diversion, self.icmp, nat, output.send_reset).inspect
+        self._inspect = Firewall(node, rules, self.diversion, pipes, self.icmp, nat, output.send_reset).inspect
         output.inspect = self._inspect
         output.deliver = self._ours
         self._ledger = node.ledger
@@ -163,6 +167,24 @@ class BsdPath:
         passed = self._inspect(packet, "in")
         if not isinstance(passed, int):
             self._decide(passed)
+
+    def _reenter(self, packet: Packet, held: Held) -> None:
+        """What a pipe or queue held goes on in its pass: where it was, or from the start of ip_input or ip_output."""
+        remembers = self.profile.dummynet_remembers_route
+        if held.direction == "in":
+            packet.leaving_by = None
+            if remembers:
+                passed = self._inspect(packet, "in")
+                if not isinstance(passed, int):
+                    self._decide(passed)
+            else:
+                self._ip_input(packet, checked=True)
+        elif remembers and held.route is not None:
+            self._output.resume(packet, held.route)
+        else:
+            self._output.output(packet, forwarding=True)
+        if self._queue:
+            self._drain()
 
     def _decide(self, packet: Packet) -> None:
         """After the in pass: options, then this host, many, or another host (H-2)."""
@@ -263,6 +285,7 @@ class BsdPath:
         if self._tracer.listening:
             self._tracer.record(Kind.ROUTED, packet, detail=route.leads_to)
         packet.leaving_by = route.interface
+        packet.route = route
         octets = packet.octets
         redirected = route.interface is packet.received_on and self.profile.fast_redirects and self.profile.redirects
         destination = packet.destination

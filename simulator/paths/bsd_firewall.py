@@ -1,8 +1,8 @@
 """ipfw where a BSD's packet path calls it: one search of the rule list, and what its verdict does (bsd.md section 8).
 
 A pass ends with the packet that goes on, or with the errno that a local sender gets.  The tag that a divert socket's
-writer gave is used up by the pass (X-6); a tee or a reass, and a nat where one_pass is off, goes on in the same pass,
-behind its own rule (X-10, T-8, E-36).
+writer gave is used up by the pass (X-6); a tee or a reass, and where one_pass is off a nat and what a pipe or queue
+held, goes on in the same pass, behind its own rule (X-10, T-8, E-36).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from simulator.packet import Packet
 from simulator.paths.bsd_divert import FRAGMENT_BITS, Direction, Diversion
 from simulator.paths.bsd_icmp import BsdIcmp
 from simulator.paths.bsd_nat import Nat
+from simulator.paths.bsd_pipes import Pipes
 from simulator.trace import Kind
 from simulator.wire import tcp
 
@@ -36,6 +37,7 @@ class Firewall:
         node: Node,
         rules: RuleSet,
         diversion: Diversion,
+        pipes: Pipes,
         icmp: BsdIcmp,
         nat: Nat,
         send_reset: SendReset,
@@ -45,13 +47,21 @@ class Firewall:
         self._rules = rules
         self._evaluate = rules.evaluate
         self._diversion = diversion
+        self._pipes = pipes
         self._icmp = icmp
         self._nat = nat
         self._send_reset = send_reset
 
     def inspect(self, packet: Packet, direction: Direction) -> Packet | int:
         """One pass: the packet that goes on (another one after reass), or an errno, 0 when nobody is told."""
-        verdict = self._evaluate(packet, packet.start_after, calls=packet.calls)
+        held = packet.released
+        if held is None:
+            verdict = self._evaluate(packet, packet.start_after, calls=packet.calls)
+        else:
+            packet.released = None
+            if held.resume is None:
+                return packet
+            verdict = self._evaluate(packet, resume=held.resume)
         while True:
             if self._tracer.listening:
                 self._record(packet, direction, verdict)
@@ -85,6 +95,14 @@ class Firewall:
                 continue
             if action is Action.UNREACH or action is Action.RESET:
                 return self._refuse(packet, verdict)
+            if action is Action.PIPE or action is Action.QUEUE:
+                error = self._pipes.enter(packet, verdict, direction)
+                if error is not None:
+                    return error
+                if verdict.resume is None:
+                    break
+                verdict = self._evaluate(packet, resume=verdict.resume)
+                continue
             continuing = self._aside(packet, verdict, direction)
             if continuing is None:
                 # F-11, F-14, DF-6: what reass keeps was denied, what divert, tee or defrag keeps is well.
@@ -107,7 +125,7 @@ class Firewall:
             text=self._rules.words_of(verdict),
             matched=tuple(map(str, verdict.counted)),
             verdict=verdict.action.value,
-            port=verdict.port or None,
+            port=verdict.port or verdict.number or None,
         )
 
     def _aside(self, packet: Packet, verdict: Verdict, direction: Direction) -> Packet | None:

@@ -123,14 +123,27 @@ class Output:
                 if packet.total_length > interface.mtu:
                     self._drop(packet, Reason.NEEDS_FRAGMENTING)
                     return errno.EMSGSIZE
-        if not skip_firewall:
-            destination = packet.destination
-            passed = self.inspect(packet, "out")
-            if isinstance(passed, int):
-                return passed
-            packet = passed
-            if packet.destination != destination:
-                return self._elsewhere(packet, forwarding=forwarding)
+        if skip_firewall:
+            return self._passed(packet, route, forwarding=forwarding)
+        return self._inspected(packet, route, forwarding=forwarding)
+
+    def resume(self, packet: Packet, route: Route) -> int:
+        """What a pipe held in the out pass goes on there, and then the way that had been chosen for it."""
+        return self._inspected(packet, route, forwarding=True)
+
+    def _inspected(self, packet: Packet, route: Route, *, forwarding: bool) -> int:
+        """The out pass, which may have given the packet another destination."""
+        packet.route = route
+        destination = packet.destination
+        passed = self.inspect(packet, "out")
+        if isinstance(passed, int):
+            return passed
+        if passed.destination != destination:
+            return self._elsewhere(passed, forwarding=forwarding)
+        return self._passed(passed, route, forwarding=forwarding)
+
+    def _passed(self, packet: Packet, route: Route, *, forwarding: bool) -> int:
+        """The out pass let it through."""
         if route.kind is RouteKind.REJECT or route.kind is RouteKind.BLACKHOLE:
             return self._dead_end(packet, route, forwarding=forwarding)
         return self._after_firewall(packet, route)

@@ -19,6 +19,7 @@ from rules.ipfw.first.usage import USAGE_TEXT as FIRST_USAGE_TEXT
 from rules.ipfw.grammar import is_acceptable, read_rule
 from rules.ipfw.listing import Style
 from rules.ipfw.log import cleared_line
+from rules.ipfw.pipes import Kind, take_kind
 from rules.ipfw.report import Columns, Report
 from rules.ipfw.rule import DEFAULT_RULE, Rule
 from rules.ipfw.setcommands import set_command
@@ -114,6 +115,8 @@ class _Command:
         self.words = words
         self.session = session
         self.options = session.options
+        self.kind: Kind | None = None
+        """Of ``pipe COMMAND`` and ``queue COMMAND``."""
 
     def pass_on_warnings(self) -> None:
         """Write out what reading the words gave rise to."""
@@ -132,7 +135,8 @@ class _Command:
         """ipfw.c: the number of a rule may stand before the command."""
         words = self.words
         words.need(_BAD_ARGUMENTS)
-        self._pipes("pipe requires arguments")
+        if self._pipes("pipe requires arguments", _FIRST_COMMANDS):
+            return
         if len(words) > 1 and (words.peek() or "")[:1].isdigit():
             words.swap()
         self._choose(_FIRST_COMMANDS)
@@ -141,7 +145,8 @@ class _Command:
         """ipfw2.c."""
         words = self.words
         words.need(_BAD_ARGUMENTS)
-        self._pipes("missing command")
+        if self._pipes("missing command", _SECOND_COMMANDS):
+            return
         if self.switches.table_syntax == "<N>" and words.accept("table"):
             words.need("missing command")
             if len(words) > 1 and (words.peek() or "")[:1].isdigit():
@@ -150,13 +155,21 @@ class _Command:
             return
         self._choose(_SECOND_COMMANDS)
 
-    def _pipes(self, complaint: str) -> None:
-        for name in ("pipe", "queue"):
-            if self.words.accept(name):
-                self.words.need(complaint)
-                raise RefusalError(f"{name} is not modelled here", UNAVAILABLE)
+    def _pipes(self, complaint: str, commands: _Commands) -> bool:
+        """``pipe`` and ``queue`` with a command of their own, or one that is meant for rules even so."""
+        words = self.words
+        self.kind = take_kind(words, schedulers=self.switches.schedulers)
+        if self.kind is None:
+            return False
+        words.need(complaint)
+        if len(words) > 1 and (words.peek() or "")[:1].isdigit():
+            words.swap()
+        own = {name: (name, handler) for name, handler in _PIPE_COMMANDS}
+        first, *rest = [own.get(name, (name, handler)) for name, handler in commands]
+        self._choose((first, own["config"], *rest))
+        return True
 
-    def _choose(self, commands: tuple[tuple[str, Callable[[_Command], None]], ...]) -> None:
+    def _choose(self, commands: _Commands) -> None:
         for name, handler in commands:
             if self.words.accept(name):
                 handler(self)
@@ -187,6 +200,28 @@ class _Command:
         report = Report(self._style(), self._columns())
         report.packets_width = report.octets_width = 10
         self.say(report.line(entry))
+
+    # pipe, queue
+
+    def configure_pipe(self) -> None:
+        assert self.kind is not None
+        self.rules.pipes.configure(self.kind, self.words, dry=False)
+
+    def delete_pipes(self) -> None:
+        assert self.kind is not None
+        numbers = []
+        while (self.words.peek() or "")[:1].isdigit():
+            numbers.append(leading_number(self.words.take())[0])
+        complaints, self.session.status = self.rules.pipes.delete(self.kind, numbers)
+        for complaint in complaints:
+            self.session.complain(complaint)
+
+    def flush_pipes(self) -> None:
+        self.say(self.rules.pipes.flush())
+
+    def list_pipes(self) -> None:
+        assert self.kind is not None
+        self.session.print(self.rules.pipes.listing(self.kind, self.words, verbose="v" in self.options))
 
     # delete, flush, zero, resetlog (M-2 to M-4)
 
@@ -349,6 +384,15 @@ class _Command:
 
 
 _Handler = Callable[[_Command], None]
+_Commands = tuple[tuple[str, _Handler], ...]
+_PIPE_COMMANDS: _Commands = (
+    ("config", _Command.configure_pipe),
+    ("delete", _Command.delete_pipes),
+    ("flush", _Command.flush_pipes),
+    ("print", _Command.list_pipes),
+    ("list", _Command.list_pipes),
+    ("show", _Command.list_pipes),
+)
 _FIRST_COMMANDS: tuple[tuple[str, _Handler], ...] = (
     ("add", _Command.add),
     ("delete", _Command.delete),

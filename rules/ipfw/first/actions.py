@@ -10,7 +10,7 @@ from rules.ipfw.addressing import address_of_host, inet_aton
 from rules.ipfw.first.ports import port_of
 from rules.ipfw.names import UNREACH_CODES, service_port
 from rules.ipfw.rule import Action, Effect
-from rules.ipfw.words import DATA_ERROR, NO_HOST, UNAVAILABLE, RefusalError, Words, leading_number
+from rules.ipfw.words import DATA_ERROR, NO_HOST, RefusalError, Words, leading_number
 
 __all__ = ["Block", "block_of", "read_action"]
 
@@ -101,10 +101,12 @@ def _unreach(words: Words) -> Effect:
     return Effect(Action.UNREACH, number)
 
 
-def _unmodelled(word: str) -> Reader:
+def _shape(action: Action) -> Reader:
+    """``pipe N`` and ``queue N``."""
+
     def read(words: Words) -> Effect:
-        words.need(f"missing {word} number")
-        raise RefusalError(f"{word} is not modelled here", UNAVAILABLE)
+        words.need(f"missing {action.value} number")
+        return Effect(action, leading_number(words.take())[0] & 0xFFFF)
 
     return read
 
@@ -115,8 +117,8 @@ _ACTIONS: tuple[tuple[str, Reader], ...] = (
     ("allow", _plain(Action.ALLOW)),
     ("permit", _plain(Action.ALLOW)),
     ("count", _plain(Action.COUNT)),
-    ("pipe", _unmodelled("pipe")),
-    ("queue", _unmodelled("queue")),
+    ("pipe", _shape(Action.PIPE)),
+    ("queue", _shape(Action.QUEUE)),
     ("divert", _divert(Action.DIVERT, "divert")),
     ("tee", _divert(Action.TEE, "tee divert")),
     ("fwd", _forward),

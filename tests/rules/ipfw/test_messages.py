@@ -87,9 +87,8 @@ ROWS = [
     ("set disable 40", "invalid set number 40\n", 65),
     ("set disable 1 enable 1", "cannot enable and disable the same set\n", 65),
     ("/x", "pathname: /x: No such file or directory", 64),
-    ("pipe 1 config bw 1Mbit/s", "pipe is not modelled here", 69),
-    (f"add queue 1 {NO_BODY}", "queue is not modelled here", 69),
     (f"add nat {NO_BODY}", "illegal argument for nat", 65),
+    ("pipe 1 config bw em0", "no if support", 1),
     (f"add netgraph 1 {NO_BODY}", "netgraph is not modelled here", 69),
     ("add allow ip6 from 2001:db8::1 to any", "IPv6 addresses are not modelled here: 2001:db8::1", 69),
 ]

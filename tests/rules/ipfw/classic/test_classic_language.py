@@ -79,7 +79,7 @@ REFUSED = [
     ("allow tcp from any to any dst-port foo", "invalid destination port foo", 65),
     (f"allow {BODY} bogus", "unrecognised option [-1] bogus\n", 64),
     (f"allow {BODY} limit 3", "missing limit mask", 64),
-    (f"pipe 1 {BODY}", "pipe is not modelled here", 69),
+    ("pipe", "missing skipto/pipe/queue number", 64),
 ]
 
 ONLY_FREEBSD_REFUSES = [

@@ -160,7 +160,7 @@ REFUSED = [
     ("65535 allow ip from any to any", "getsockopt(IP_FW_ADD): Invalid argument", 69),
     ("prob 0.5 check-state", "getsockopt(IP_FW_ADD): Invalid argument", 69),
     ("allow ip from any to any via *", "getsockopt(IP_FW_ADD): Invalid argument", 69),
-    ("pipe 1 ip from any to any", "pipe is not modelled here", 69),
+    ("pipe", "missing pipe number", 64),
     ("allow ip from any to any keep-state 3", "a method of keep-state is not modelled here", 69),
 ]
 
