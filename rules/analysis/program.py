@@ -1,0 +1,80 @@
+"""Rule sets of both dialects as one kind of program over regions, for everything that asks about all packets at once.
+
+A program is a list of nodes.  Each has the regions that it matches and what then happens; a packet that no region holds
+goes on to the next node.  Where a question cannot be decided from header fields (state, chance, routes, owners, ...),
+the node says so: it *may* match what its regions hold, and need not; ``certain`` is false and ``reasons`` tell why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from rules.analysis.space import Place, Region, Space
+
+__all__ = ["END_OF_CALLS", "Flow", "Label", "Node", "Outcome", "Program"]
+
+Label = int | str
+"""How people call a rule: its number (ipfw), ``chain:number`` or ``chain:policy`` (ipchains)."""
+
+Outcome = tuple[object, ...]
+"""What becomes of a packet: an action and its arguments, such as ``("divert", 8668)``; equal when the same happens."""
+
+END_OF_CALLS = -1
+"""Target of a return where there is nowhere to return to: the next node."""
+
+
+class Flow(Enum):
+    """How a packet goes on that a node matches."""
+
+    ENDS = "ends"
+    NEXT = "next"
+    """With the next node, as after count and tee."""
+    JUMPS = "jumps"
+    """With the node ``target``."""
+    CALLS = "calls"
+    """With ``target``; a return comes back behind this node."""
+    RETURNS = "returns"
+
+
+@dataclass(frozen=True)
+class Node:
+    """One rule, or the end of a list."""
+
+    label: Label
+    words: str
+    line: int | None
+    """In the rule file, from 1."""
+    matches: tuple[Region, ...]
+    """Disjoint regions; what the rule matches, or may match."""
+    flow: Flow
+    outcome: Outcome = ()
+    """What happens to a packet that ends here; for NEXT, a copy that leaves on the way (``tee``)."""
+    target: int = END_OF_CALLS
+    comes_back: int = END_OF_CALLS
+    """CALLS: where a return goes on."""
+    certain: bool = True
+    """Whether everything in ``matches`` is sure to match."""
+    reasons: tuple[str, ...] = ()
+    """Why not."""
+    looks_into_transport: bool = False
+    """Some question is about a field that only the first fragment has."""
+    counts: bool = False
+    """It has an effect besides its outcome that somebody may want: it counts, logs, marks, copies."""
+    missing_target: str | None = None
+    """The target that it names and that is not there."""
+    is_policy: bool = False
+    """The end of a list, which nobody wrote."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """All nodes of a rule set, in one space."""
+
+    space: Space
+    nodes: tuple[Node, ...]
+    starts: Mapping[str, int]
+    """Where a packet begins, by its hook."""
+    dialect: str
+    places: tuple[Place, ...]
