@@ -88,7 +88,9 @@ def _socket(world: World, line: model.Socket, place: Place) -> Done:
         "raw": (socket.SOCK_RAW, line.number),
     }[line.kind]
     try:
-        made = station.router.socket(socket.AF_INET, kind, proto)
+        made = station.router.socket(socket.AF_INET, kind, proto, owner=line.owner)
+    except ValueError as error:
+        raise ScriptError(place, str(error)) from None
     except OSError as error:
         return _failed(station, error.errno or 0)
     made.setblocking(False)

@@ -15,7 +15,8 @@ from simulator.scenario import model
 from simulator.scenario.acting import Done
 from simulator.scenario.model import Place, ScriptError
 from simulator.scenario.packets import MismatchError, compare, compare_fields
-from simulator.scenario.world import Station, World
+from simulator.scenario.world import ScriptSocket, Station, World
+from simulator.sockets.address import Address
 from simulator.trace import Event, Kind
 
 __all__ = ["EXPECTATIONS", "UnmetError"]
@@ -150,26 +151,33 @@ def _reads(world: World, line: model.Reads, past: Done, place: Place) -> None:
 
     outgoing = frozenset({"ip.chksum"})  # what a divert socket is given outgoing has none that is right (bsd.md R-14)
     _expect_packets(world, line.packets, line.within, take, where=f"{line.socket} reads", ignored=outgoing, skips=False)
-    if line.address is not None:
-        _check_address(line, found.address)
+    if any(part is not None for part in (line.address.host, line.address.tag, line.address.interface)):
+        _check_address(line, found)
 
 
-def _check_address(line: model.Reads, address: Any) -> None:
-    wanted = line.address
-    assert wanted is not None
+def _check_address(line: model.Reads, found: ScriptSocket) -> None:
+    wanted, address = line.address, found.address
     have = {
         "address": address[0],
         "tag": getattr(address, "tag", address[1]),
-        "interface": getattr(address, "interface", None),
+        "interface": _interface_in(found),
     }
     want = {"address": wanted.host, "tag": wanted.tag, "interface": wanted.interface}
     wrong = [
-        f"{name} is {have[name] or 'empty'}, not {value}"
+        f"{name} is {have[name] or 'empty'}, not {value or 'empty'}"
         for name, value in want.items()
         if value is not None and have[name] != value
     ]
     if wrong:
         raise UnmetError(f"{line.socket} reads: " + ", ".join(wrong))
+
+
+def _interface_in(found: ScriptSocket) -> str:
+    """The interface's name, as far as the address carries it: on BSD seven characters of it (bsd.md R-6)."""
+    if not isinstance(found.address, Address):
+        return ""
+    is_linux = isinstance(found.station.router.profile, LinuxProfile)  # whose octets there hold the chain's name
+    return (found.address.interface or "") if is_linux else found.address.destination.name
 
 
 def _delivers(world: World, line: model.Delivers, past: Done, place: Place) -> None:
@@ -212,12 +220,22 @@ def _failure(world: World, line: model.Failure, past: Done, place: Place) -> Non
 
 
 def _output(world: World, line: model.Output, past: Done, place: Place) -> None:
-    printed = tuple(each.rstrip() for each in past.output.splitlines())
-    if printed == line.lines:
+    _same_lines("the command before", past.output, line.lines)
+
+
+def _prints(world: World, line: model.Prints, past: Done, place: Place) -> None:
+    said = world.said.getvalue()[world.heard :]
+    world.heard += len(said)
+    _same_lines("programs", said, line.lines)
+
+
+def _same_lines(who: str, text: str, wanted: tuple[str, ...]) -> None:
+    printed = tuple(each.rstrip() for each in text.splitlines())
+    if printed == wanted:
         return
-    rows = ["the command before printed something else:"]
-    for number in range(max(len(printed), len(line.lines))):
-        want = line.lines[number] if number < len(line.lines) else None
+    rows = [f"{who} printed something else:"]
+    for number in range(max(len(printed), len(wanted))):
+        want = wanted[number] if number < len(wanted) else None
         have = printed[number] if number < len(printed) else None
         if want == have:
             rows.append(f"      {want}")
@@ -315,6 +333,7 @@ EXPECTATIONS: dict[type, Callable[[World, Any, Done, Place], None]] = {
     model.Silence: _silence,
     model.Failure: _failure,
     model.Output: _output,
+    model.Prints: _prints,
     model.Log: _log,
     model.Path: _path,
     model.Counter: _counter,

@@ -46,7 +46,9 @@ __all__ = [
     "Packets",
     "Path",
     "Place",
+    "Prints",
     "Program",
+    "ReadAddress",
     "Reads",
     "Receives",
     "Route",
@@ -180,12 +182,14 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Socket:
-    """``socket NAME divert PORT | udp [ADDRESS] PORT | raw PROTOCOL``"""
+    """``socket NAME divert [ADDRESS] PORT | udp [ADDRESS] PORT | raw PROTOCOL [as USER]``"""
 
     name: str
     kind: str
     number: int
     address: str | None = None
+    owner: str | int = "root"
+    """A user's name or number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -380,12 +384,22 @@ class Transmits:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadAddress:
+    """``[address HOST] [tag N] [interface NAME | no interface]``; what is None was not said."""
+
+    host: str | None
+    tag: int | None
+    interface: str | None
+    """Empty: there must be none."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reads:
-    """``expect SOCKET reads ... [address HOST [tag N] [interface NAME]]``"""
+    """``expect SOCKET reads ... [address HOST] [tag N] [interface NAME | no interface]``"""
 
     socket: str
     packets: Sent
-    address: SocketAddress | None
+    address: ReadAddress
     within: float
 
 
@@ -416,6 +430,13 @@ class Failure:
 @dataclass(frozen=True, slots=True)
 class Output:
     """``expect output`` and lines that begin with ``|``: what the command before printed."""
+
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Prints:
+    """``expect program prints`` and lines that begin with ``|``: what programs said that no line took."""
 
     lines: tuple[str, ...]
 
@@ -458,7 +479,7 @@ class LedgerCounts:
 
 
 Expectation: TypeAlias = (
-    Transmits | Reads | Delivers | Silence | Failure | Output | Log | Path | Counter | Drop | LedgerCounts
+    Transmits | Reads | Delivers | Silence | Failure | Output | Prints | Log | Path | Counter | Drop | LedgerCounts
 )
 Statement: TypeAlias = (
     Router | On | Interface | Address | Route | Link | Allow | Program | PacketDefinition | Action | Expectation

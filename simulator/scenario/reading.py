@@ -351,15 +351,21 @@ class _Builder(Transformer[Token, list[model.Line]]):
 
     def socket(self, meta: Meta, children: list[Anything]) -> Anything:
         kind, of, address = children[1]
-        return self._at(meta, model.Socket(str(children[0]), kind, of, address))
+        owner: str | int = "root"
+        if (user := children[2]) is not None:
+            owner = self._number(user) if user.type == "NUMBER" else str(user)
+        return self._at(meta, model.Socket(str(children[0]), kind, of, address, owner))
 
-    def divert(self, meta: Meta, children: list[Token]) -> Anything:
-        return "divert", self._number(children[0]), None
+    def divert(self, meta: Meta, children: list[Token | None]) -> Anything:
+        return "divert", *self._bound(children)
 
     def udp(self, meta: Meta, children: list[Token | None]) -> Anything:
+        return "udp", *self._bound(children)
+
+    def _bound(self, children: list[Token | None]) -> tuple[int, str | None]:
         address, port = children
         assert port is not None
-        return "udp", self._number(port), None if address is None else str(address)
+        return self._number(port), None if address is None else str(address)
 
     def raw(self, meta: Meta, children: list[Token]) -> Anything:
         return "raw", self._number(children[0]), None
@@ -479,6 +485,15 @@ class _Builder(Transformer[Token, list[model.Line]]):
         name, packets, address, within = children
         return model.Reads(str(name), packets, address, within or 0.0)
 
+    def came_with(self, meta: Meta, children: list[Anything]) -> model.ReadAddress:
+        host, tag, interface = children
+        return model.ReadAddress(
+            None if host is None else str(host), None if tag is None else self._number(tag), interface
+        )
+
+    def came_in(self, meta: Meta, children: list[Token]) -> str:
+        return str(children[0]) if children else ""
+
     def expect_delivers(self, meta: Meta, children: list[Anything]) -> model.Delivers:
         return model.Delivers(str(children[0]), children[1], children[2] or 0.0)
 
@@ -490,11 +505,10 @@ class _Builder(Transformer[Token, list[model.Line]]):
         return model.Failure(str(code), None if text is None else self._text(text))
 
     def expect_output(self, meta: Meta, children: list[Token | None]) -> model.Output:
-        block = children[0]
-        if block is None:
-            return model.Output(())
-        lines = [line.strip()[1:].removeprefix(" ").rstrip() for line in block.splitlines() if line.strip()]
-        return model.Output(tuple(lines))
+        return model.Output(_barred(children[0]))
+
+    def expect_prints(self, meta: Meta, children: list[Token | None]) -> model.Prints:
+        return model.Prints(_barred(children[0]))
 
     def expect_log(self, meta: Meta, children: list[Token]) -> model.Log:
         return model.Log(self._text(children[0]))
@@ -530,3 +544,9 @@ _COMMENT = re.compile(r"[ \t]#.*$")
 def _without_comment(line: str) -> str:
     """A line whose words are another tool's: a comment begins at a number sign behind a blank."""
     return _COMMENT.sub("", line).rstrip()
+
+
+def _barred(block: Token | None) -> tuple[str, ...]:
+    """The lines that begin with a bar, without it."""
+    lines = [] if block is None else block.splitlines()
+    return tuple(line.strip()[1:].removeprefix(" ").rstrip() for line in lines if line.strip())

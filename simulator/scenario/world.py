@@ -96,6 +96,8 @@ class World:
         self.packets = Library(read_packet)
         self.said = io.StringIO()
         """What programs print."""
+        self.heard = 0
+        """How much of it an expectation has taken, in characters."""
         self.programs = Listeners(self.clock, self.said)
         self.wires: dict[tuple[str, str], Wire] = {}
         """By the names of router and interface."""

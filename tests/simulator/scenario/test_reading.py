@@ -112,7 +112,7 @@ def test_packets() -> None:
 def test_words_of_a_packet_end_where_the_sentence_goes_on() -> None:
     read_line = statement("expect d reads icmp from 10.0.0.1 to 10.0.0.2 address 0.0.0.0 tag 100 within 1s")
     assert isinstance(read_line, model.Reads)
-    assert read_line.address == model.SocketAddress("0.0.0.0", 100, None)
+    assert read_line.address == model.ReadAddress("0.0.0.0", 100, None)
     assert read_line.within == 1.0
     written = statement("d writes icmp from 10.0.0.1 to 10.0.0.2 back")
     assert isinstance(written, model.Writes)

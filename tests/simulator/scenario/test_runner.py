@@ -56,6 +56,9 @@ GOOD = {
         expect path forward accept, output accept
         expect counter forward 1 packets 1 octets 33
         expect ledger received 1, injected 1, diverted 1, transmitted 1, dropped 0""",
+    "part of an address": "ipchains -A input -j DIVERT 1\nsocket d divert 10.9.9.9 1\neth0 receives ping\n"
+    "expect d reads icmp from 192.168.1.2 to 10.0.0.2 tag 1\neth0 receives ping\n"
+    "expect d reads any with proto=1 interface eth0\nrouter sends ping with src='10.0.0.1'\nexpect eth1 sends any",
     "write fails": "socket d divert 1\nd writes ping address 10.9.9.9\nexpect failure EADDRNOTAVAIL",
     "second bind": "socket d divert 1\nsocket e divert 1\nexpect failure EADDRINUSE",
     "no listener": "ipchains -A input -j DIVERT 1\neth0 receives ping\nexpect dropped NO_LISTENER",
@@ -69,6 +72,10 @@ GOOD = {
     "|target     prot opt     source                destination           ports\n"
     "|DENY       icmp ------  0.0.0.0/0            0.0.0.0/0             * ->   *",
     "log": "ipchains -A input -p icmp -j DENY -l\neth0 receives ping\nexpect log 'input DENY eth0 PROTO=1'",
+    "said by programs": "ipchains -A input -j DIVERT 1\nprogram 1 interceptor\nexpect program prints\n"
+    "| interceptor:Creating a socket\n| interceptor:Binding a socket\n| interceptor: Waiting for data...\n"
+    "expect program prints",
+    "not root": "socket d divert 1 as www\nexpect failure EPERM\nsocket u udp 53 as 1001",
     "down": "eth1 goes down\neth0 receives ping\nexpect eth0 sends any with icmp.type=3\neth1 goes up\n"
     "eth0 receives ping\nexpect eth1 sends any",
     "group": "eth0 joins 224.1.2.3\neth0 receives ping with dst='224.1.2.3'\nexpect router delivers any\n"
@@ -121,6 +128,11 @@ BAD = {
         4,
         "d reads: address is 192.168.1.1, not 1.1.1.1, tag is 1, not 2",
     ),
+    "interface": (
+        "ipchains -A input -j DIVERT 1\nsocket d divert 1\neth0 receives ping\nexpect d reads ping no interface",
+        4,
+        "d reads: interface is eth0, not empty",
+    ),
     "path": (
         "eth0 receives ping\nexpect path input accept\nexpect eth1 sends any",
         2,
@@ -135,6 +147,8 @@ BAD = {
     "ledger": ("expect ledger received 1", 1, "received is 0, not 1"),
     "log": ("expect log 'x'", 1, "no message of router contains 'x': it said nothing"),
     "output": ("ipchains -L input -n\nexpect output\n| x", 2, "the command before printed something else:"),
+    "said": ("program 1 interceptor\nexpect program prints\n| Hello", 2, "programs printed something else:"),
+    "root": ("socket d divert 1\nexpect failure EPERM", 2, "the action before did not fail"),
     "delivery": ("expect router delivers home", 1, "router delivers: no packet"),
 }
 
@@ -170,6 +184,7 @@ NONSENSE = {
     "piece": (WORLD, "eth0 receives fragment 3 of ping at 68", "no fragment 3: there are 1"),
     "field": (WORLD, "eth0 receives ping with ttl=300", "ip.ttl=300 is not in 0 to 255"),
     "option name": (WORLD, "socket d divert 1\nd sets SO_FROB 1", "no socket option 'SO_FROB'"),
+    "user": (WORLD, "socket d divert 1 as frob", "no such user: 'frob'"),
     "joined": (WORLD, "link eth0 to eth0", "eth0 cannot be joined to itself"),
 }
 
