@@ -192,6 +192,19 @@ def test_divert_and_pipe(profile: str) -> None:
     assert len(world.sent) == 1
 
 
+@pytest.mark.parametrize("profile", ALL)
+def test_a_pipe_uses_up_the_tag_of_a_divert_socket(profile: str) -> None:
+    """X-6: the out pass begins at the first rule, although the pipe cut the in pass short."""
+    world = shaped(profile, "pipe 1 config delay 5", f"50 deny {ANY} out", f"100 divert 8668 {ANY} in")
+    world.router.ipfw(f"add 200 pipe 1 {ANY} in")
+    sock = world.divert()
+    world.em0.receive(THROUGH)
+    assert echo(sock) == 1
+    world.router.clock.advance(1)
+    assert world.dropped == {Reason.DENIED: 1}
+    assert world.matched(50) == [1]
+
+
 @pytest.mark.parametrize("profile", SINCE_8)
 def test_tags_calls_and_dscp_survive(profile: str) -> None:
     world = shaped(
