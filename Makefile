@@ -26,7 +26,8 @@ $(BIN)/python:
 # Where the TUN libraries cannot be had, the demo still runs, on memory links, and the live tests skip; so do the tests of
 # filter expressions without libpcap, and those in a browser without selenium.
 $(demo-ready): pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[lab]' \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[lab,scapy]' \
+	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[scapy]' \
 	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
 	@touch $@
 

@@ -42,8 +42,7 @@ class ExpressionError(ValueError):
 def octets(text: str) -> bytes:
     """The packet's octets, lengths and checksums filled in by scapy where they are not said.
 
-    :raises ExpressionError: for text that is no packet, with the place.
-    :raises ImportError: where scapy is not installed.
+    :raises ExpressionError: for text that is no packet, with the place; and where scapy is not installed.
     """
     if len(text) > LONGEST_TEXT:
         raise ExpressionError(f"an expression has at most {LONGEST_TEXT} characters, not {len(text)}", 0)
@@ -60,6 +59,9 @@ def octets(text: str) -> bytes:
     reader = _Reader(indent)
     try:
         found = reader.payload(tree.body)
+    except ImportError:
+        told = "packets in scapy's notation need scapy: pip install 'divertsim[scapy]'"
+        raise ExpressionError(told, indent) from None
     except RecursionError:
         raise ExpressionError("nested too deep", 0) from None
     try:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import socket
+import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from simulator import expressions
 from simulator.expressions import LONGEST_TEXT, ExpressionError, octets
 from simulator.wire.named import dissect
 
@@ -103,3 +105,13 @@ def test_any_text_is_a_packet_or_an_error_with_a_place(text: str) -> None:
     except ExpressionError as error:
         place = error.column
     assert place is None or 0 <= place <= len(text)
+
+
+def test_without_scapy_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    expressions._layers.cache_clear()
+    monkeypatch.setitem(sys.modules, "scapy.packet", None)
+    with pytest.raises(ExpressionError, match=r"pip install 'divertsim\[scapy\]'"):
+        octets('IP(dst="192.0.2.1")')
+    monkeypatch.undo()
+    assert octets('IP(dst="192.0.2.1")')
+    assert octets('"text"') == b"text"
