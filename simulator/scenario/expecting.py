@@ -152,6 +152,8 @@ def _reads(world: World, line: model.Reads, past: Done, place: Place) -> None:
     outgoing = frozenset({"ip.chksum"})  # what a divert socket is given outgoing has none that is right (bsd.md R-14)
     _expect_packets(world, line.packets, line.within, take, where=f"{line.socket} reads", ignored=outgoing, skips=False)
     if any(part is not None for part in (line.address.host, line.address.tag, line.address.interface)):
+        if isinstance(line.packets, model.Nothing):
+            raise UnmetError(f"{line.socket} reads: nothing was read, so no address came with it")
         _check_address(line, found)
 
 

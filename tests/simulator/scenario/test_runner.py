@@ -128,6 +128,7 @@ BAD = {
         4,
         "d reads: address is 192.168.1.1, not 1.1.1.1, tag is 1, not 2",
     ),
+    "no address": ("socket d divert 1\nexpect d reads nothing tag 1", 2, "nothing was read, so no address came"),
     "interface": (
         "ipchains -A input -j DIVERT 1\nsocket d divert 1\neth0 receives ping\nexpect d reads ping no interface",
         4,
