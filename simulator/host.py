@@ -78,7 +78,8 @@ class Host:
         address: tuple[str, int] = (dotted(packet.source), header.source_port)
         if packet.redirect_port:
             sock = self._proxy(packet) or sock
-            address = proxied(packet.source, header.source_port, packet.destination, header.destination_port)
+            ports = header.source_port, header.destination_port
+            address = proxied(self._udp_ports.layout, packet.source, ports[0], packet.destination, ports[1])
         if sock is not None:
             sock.enqueue(data, address)
         elif not self._node.routes.is_for_many(packet.destination):

@@ -216,7 +216,8 @@ class BsdProfile(Profile):
     raw_fields: Literal["host order without header", "host order", "network order"] = "network order"
     """How ``ip_len`` and ``ip_off`` look to the reader of a raw socket, and are written with IP_HDRINCL: before FreeBSD
     11 in the machine's order, in FreeBSD 4 and DragonFly read without the header's octets besides (ip(4); rip_input,
-    rip_output and ip_input.c)."""
+    rip_output and ip_input.c).  For DragonFly this is assumed: its raw_ip.c had it so around 2012, and no later one
+    was looked at, nor a running system."""
 
     raw_length_exact: bool = False
     """What is written with IP_HDRINCL has to have its very length in its header, and well-formed options; else a length

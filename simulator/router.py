@@ -27,7 +27,7 @@ from simulator.paths.linux import LinuxPath
 from simulator.profiles import BsdProfile, LinuxProfile, Profile, resolve
 from simulator.routing import Kind as RouteKind
 from simulator.routing import Route, Routes
-from simulator.sockets.address import BSD_LAYOUT, LINUX_LAYOUT, Layout
+from simulator.sockets.address import BSD_LAYOUT, BSD_PORT_LAYOUT, LINUX_LAYOUT, Layout
 from simulator.sockets.base import Buffer, QueueSocket, fail
 from simulator.sockets.buffers import BSD_LARGEST, CAPTURE_DEFAULT, BpfBuffer, BsdBuffer, LinuxBuffer
 from simulator.sockets.divert import Customs, DivertPorts, DivertSocket, Write
@@ -35,7 +35,7 @@ from simulator.sockets.netlink import DEVICE, NETLINK_FIREWALL, FirewallCopies, 
 from simulator.sockets.raw import RawCustoms, RawSocket
 from simulator.sockets.raw_writing import BsdRawWriting, LinuxRawWriting, shown_by_bsd
 from simulator.sockets.tap import Direction, PacketTap, Taps
-from simulator.sockets.udp import UdpPorts, UdpSocket
+from simulator.sockets.udp import Connect, UdpPorts, UdpSocket
 from simulator.sockets.writing import BsdWriting, LinuxWriting
 from simulator.surroundings import RouterSurroundings
 from simulator.trace import Kind, Listener, Trace
@@ -96,6 +96,7 @@ class Router:
         self._raw_socket: Callable[..., RawSocket]
         self._raw_buffer: Callable[[], Buffer] = LinuxBuffer
         self._raw_protocols = range(1, 256)
+        self._udp_connect: Connect = lambda *_: 0
         self._packet_sockets = False
         self._copies: FirewallCopies | None = None
         self._capture_buffer: Callable[[int], Buffer]
@@ -124,6 +125,7 @@ class Router:
         self.path = path = LinuxPath(
             self.node, profile, self.tables, self._divert_ports, self._udp_ports, masquerade, copies
         )
+        self._udp_connect = path.connect_udp
         writing = LinuxWriting(self.node, profile, path.inject_inbound, path.inject_outbound)
         self._divert_parts(writing.write, LINUX_LAYOUT, LinuxBuffer, Customs(multicast_from=self.node.own.__contains__))
         self._raw_socket = partial(
@@ -142,6 +144,7 @@ class Router:
 
     def _build_bsd(self, profile: BsdProfile) -> None:
         self._capture_buffer = BpfBuffer
+        self._udp_ports.layout = BSD_PORT_LAYOUT
         self.rules = ipfw.RuleSet(
             profile.rules,
             surroundings=RouterSurroundings(self.node, self._udp_ports),
@@ -458,7 +461,8 @@ class Router:
                 privileged=lambda: self.node.privileged,
             )
         if family == socket.AF_INET and type == socket.SOCK_DGRAM and proto in (0, socket.IPPROTO_UDP):
-            return UdpSocket(ports=self._udp_ports, buffer=self._buffer(), send=self.path.host.send_udp)
+            send, connect = self.path.host.send_udp, self._udp_connect
+            return UdpSocket(ports=self._udp_ports, buffer=self._buffer(), send=send, connect=connect)
         if family == socket.AF_INET and type == socket.SOCK_RAW and proto in self._raw_protocols:
             if not self.node.privileged:
                 fail(errno.EPERM, "a raw socket needs privilege")

@@ -10,11 +10,11 @@ from typing import NoReturn
 
 import click
 
-from simulator.captures import write_pcap
 from simulator.hosting.description import SHOWN, DescriptionError, load
 from simulator.hosting.report import Result, as_json, as_text
 from simulator.hosting.run import host
 from simulator.hosting.world import World
+from simulator.links.pcap import PcapWriter
 
 __all__ = ["execute"]
 
@@ -74,8 +74,11 @@ def execute(
     def tell(result: Result) -> None:
         if pcap is not None:
             try:
-                write_pcap(str(pcap), ((sent.time, sent.octets, len(sent.octets)) for sent in world.sent))
-            except (ImportError, OSError) as error:
+                with pcap.open("wb") as file:
+                    capture = PcapWriter(file)
+                    for sent in world.sent:
+                        capture.write(sent.time, sent.octets)
+            except OSError as error:
                 _fail(error)
         text = json.dumps(as_json(result), indent=1) if as_object else as_text(result, shown)
         with os.fdopen(output, "w", encoding="utf-8") as stream:

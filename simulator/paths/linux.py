@@ -392,6 +392,13 @@ class LinuxPath:
         packet.fix_checksum()
         return self._send_local(packet, route)
 
+    def connect_udp(self, destination: int, may_broadcast: bool) -> int:
+        """The errno of a UDP socket that connects, 0 for success: there is a route, not to everybody (udp_connect)."""
+        route = self.output_route(destination or _THIS_HOST, 0)
+        if route is None:
+            return errno.ENETUNREACH
+        return errno.EACCES if route.kind is RouteKind.BROADCAST and not may_broadcast else 0
+
     def send(self, datagram: Outgoing) -> int:
         """A datagram that this host's own protocols make."""
         if not datagram.destination:

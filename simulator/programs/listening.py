@@ -31,6 +31,8 @@ class Listeners:
     """Divert sockets, each with the program that serves it."""
 
     def __init__(self, clock: Clock, output: Output) -> None:
+        self.epoch = 0.0
+        """When the clock stood at 0, in seconds since 1970."""
         self._clock = clock
         self._output = output
         self._all: list[tuple[Any, OnClock, Program, str]] = []
@@ -44,6 +46,7 @@ class Listeners:
             output=self._output,
             errors=self._output,
             now=self._clock.now,
+            date=lambda: self.epoch + self._clock.now(),
             socket=router.socket,
             port=port,
             site=partial(router_site, router),
@@ -75,7 +78,7 @@ class Listeners:
                     program(divert)
                 except BlockingIOError:
                     pass
-                except OSError as error:
+                except (OSError, ValueError) as error:
                     raise ProgramFailedError(f"{title} failed: {error}") from error
 
     def finish(self) -> None:

@@ -7,19 +7,14 @@ read it; each packet is in it as soon as it came.
 from __future__ import annotations
 
 import argparse
-from struct import Struct
 from typing import Any, BinaryIO
 
+from simulator.links.pcap import PcapWriter
 from simulator.programs.registry import Entry, Surroundings
 from simulator.programs.returning import send_back
 from simulator.programs.values import positive, whole
 
 __all__ = ["PROGRAM", "TeeCapture"]
-
-_FILE = Struct("<IHHiIII")
-_RECORD = Struct("<IIII")
-_MAGIC = 0xA1B2C3D4
-_LINKTYPE_RAW = 101
 
 
 class TeeCapture:
@@ -29,28 +24,25 @@ class TeeCapture:
     """
 
     def __init__(self, file: BinaryIO, around: Surroundings, *, snaplen: int, count: int, put_back: bool) -> None:
-        self.written = 0
         self._file = file
+        self._capture = PcapWriter(file, snaplen=snaplen)
         self._around = around
-        self._snaplen = snaplen
         self._count = count
         self._put_back = put_back
-        file.write(_FILE.pack(_MAGIC, 2, 4, 0, 0, snaplen, _LINKTYPE_RAW))
         file.flush()
+
+    @property
+    def written(self) -> int:
+        """Packets in the file."""
+        return self._capture.written
 
     def __call__(self, divert: Any) -> None:
         octets, address = divert.recvfrom(65535)
         if not self._count or self.written < self._count:
-            self._write(octets)
+            self._capture.write(self._around.date(), octets)
+            self._file.flush()
         if self._put_back:
             send_back(divert, octets, address, self._around.errors, "tee-capture")
-
-    def _write(self, octets: bytes) -> None:
-        seconds, fraction = divmod(self._around.date(), 1)
-        kept = octets[: self._snaplen]
-        self._file.write(_RECORD.pack(int(seconds), int(fraction * 1_000_000), len(kept), len(octets)) + kept)
-        self._file.flush()
-        self.written += 1
 
     def finish(self) -> None:
         """Close the file and say what is in it."""

@@ -70,7 +70,6 @@ class Replay:
         self._router = router
         self._programs = programs
         self._writer = writer
-        self._epoch = 0.0
         self._arriving: dict[str, Interface] = {name: router.interfaces[name] for name in arriving}
         self._networks = [(IPv4Interface(text).network, router.interfaces[name]) for name, text in arriving.items()]
         self.watcher = Watcher(self._write)
@@ -86,7 +85,7 @@ class Replay:
 
         Whatever goes wrong with the capture is raised here; :meth:`finish` ends what was begun all the same.
         """
-        clock, tally = self._router.clock, self.tally
+        clock, programs, tally = self._router.clock, self._programs, self.tally
         for packet in packets:
             tally.packets += 1
             octets = datagram(packet)
@@ -95,9 +94,9 @@ class Replay:
             else:
                 if tally.first is None:
                     tally.first = tally.last = packet.time
-                    self._epoch = packet.time - clock.now()
-                    self._programs.settle()
-                self._advance(packet.time - self._epoch)
+                    programs.epoch = packet.time - clock.now()
+                    programs.settle()
+                self._advance(packet.time - programs.epoch)
                 tally.last = max(packet.time, tally.last or packet.time)
                 tally.cut += len(packet.frame) < packet.length
                 tally.played += 1
@@ -151,4 +150,5 @@ class Replay:
     def _record(self, event: Event, direction: Any, words: str) -> None:
         assert self._writer is not None
         name = event.interface or "lo"
-        self._writer.write(name, self._epoch + event.time, event.octets or b"", direction=direction, comment=words)
+        time = self._programs.epoch + event.time
+        self._writer.write(name, time, event.octets or b"", direction=direction, comment=words)

@@ -18,7 +18,17 @@ from typing import Any, NamedTuple
 
 from rules.addresses import dotted
 
-__all__ = ["BSD_LAYOUT", "LINUX_LAYOUT", "Address", "Destination", "Layout", "parse_host", "parse_pair", "swapped"]
+__all__ = [
+    "BSD_LAYOUT",
+    "BSD_PORT_LAYOUT",
+    "LINUX_LAYOUT",
+    "Address",
+    "Destination",
+    "Layout",
+    "parse_host",
+    "parse_pair",
+    "swapped",
+]
 
 _AF_INET = 2
 
@@ -49,7 +59,7 @@ class Destination(NamedTuple):
 
 @dataclass(frozen=True)
 class Layout:
-    """How a system lays a ``sockaddr_in`` out, on a little-endian machine."""
+    """How a system lays a ``sockaddr_in`` out, on a little-endian machine; its port may be a rule number."""
 
     pack: Callable[[int, int, bytes], bytes]
     """(host, tag, sin_zero) -> sixteen octets."""
@@ -69,6 +79,16 @@ def _unpack_bsd(octets: bytes) -> Destination:
     return Destination(host, int.from_bytes(head[2:4], "little"), zero, head[1], len(octets))
 
 
+def _pack_bsd_port(host: int, port: int, zero: bytes) -> bytes:
+    # inet(4): as above, but a port is in network order.
+    return _OCTETS.pack(bytes((16, _AF_INET)) + port.to_bytes(2, "big"), host, zero)
+
+
+def _unpack_bsd_port(octets: bytes) -> Destination:
+    head, host, zero = _OCTETS.unpack(octets[:16])
+    return Destination(host, int.from_bytes(head[2:4], "big"), zero, head[1], len(octets))
+
+
 def _pack_linux(host: int, tag: int, zero: bytes) -> bytes:
     # howto.md 10: a 16-bit family in host order, the port in network order.
     return _OCTETS.pack(bytes((_AF_INET, 0)) + tag.to_bytes(2, "big"), host, zero)
@@ -80,6 +100,9 @@ def _unpack_linux(octets: bytes) -> Destination:
 
 
 BSD_LAYOUT = Layout(_pack_bsd, _unpack_bsd)
+"""Of divert sockets."""
+BSD_PORT_LAYOUT = Layout(_pack_bsd_port, _unpack_bsd_port)
+"""Of all others."""
 LINUX_LAYOUT = Layout(_pack_linux, _unpack_linux)
 
 

@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 
 from simulator.bpf import Program
 from simulator.interfaces import Interface
+from simulator.links.pcap import PcapWriter
 from simulator.node import Node
 from simulator.packet import Packet
 from simulator.sockets.base import Buffer, QueueSocket, fail
@@ -224,15 +225,16 @@ class PacketTap(QueueSocket):
 
         ``epoch`` is when the router's clock stood at 0, in seconds since 1970.
 
-        :raises ImportError: without scapy, which writes the file, with the remedy.
+        :raises OSError: when the file cannot be written; what was not written yet is queued still.
+        :raises ValueError: when a time lies outside the years 1970 to 2106.
         """
-        from simulator.captures import write_pcap
-
-        packets = []
-        while self.readable:
-            octets, address = self._next(socket.MSG_DONTWAIT)
-            packets.append((epoch + address.time, octets, address.length))
-        return write_pcap(path, packets)
+        with open(path, "wb") as file:
+            capture = PcapWriter(file)
+            while self.readable:
+                octets, address = self._next(socket.MSG_DONTWAIT | socket.MSG_PEEK)
+                capture.write(epoch + address.time, octets, length=address.length)
+                self._next(socket.MSG_DONTWAIT)
+            return capture.written
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else f"{len(self._queue)} queued"

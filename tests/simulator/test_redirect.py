@@ -65,6 +65,21 @@ def test_the_kernel_s_address_says_what_it_was_meant_for(router: Router) -> None
     assert address.packed == bytes.fromhex("0200 1388 c0a80102 0200 0035 0a000009")
 
 
+def test_on_a_bsd_it_says_so_in_the_layout_of_a_bsd() -> None:
+    """sin_len, sin_family, and a port in network order, twice."""
+    router = Router("freebsd-13", default_accept=True)
+    router.add_interface("eth0", "192.168.1.1/24")
+    router.add_interface("eth1", "10.0.0.1/24")
+    router.ipfw("add 100 fwd 192.168.1.1,5353 udp from any to 10.0.0.9 53 in")
+    proxy = udp_socket(router, "0.0.0.0", 5353)
+    receive(router, ASKED)
+    _, address = proxy.recvfrom(99)
+    assert address == ("192.168.1.2", 5000)
+    assert address.packed == bytes.fromhex("1002 1388 c0a80102 1002 0035 0a000009")
+    proxy.sendto(b"answer", address)
+    assert sent(router) == ["eth0 udp 10.0.0.9:53 > 192.168.1.2:5000"]
+
+
 @pytest.mark.parametrize("host", ["10.0.0.1", None])
 def test_without_a_socket_there_the_port_is_unreachable(router: Router, host: str | None) -> None:
     if host:

@@ -113,6 +113,16 @@ def test_time_is_that_of_the_capture(tmp_path: Path) -> None:
     assert late["fates"] == {"transmitted": 1, "dropped DENIED": 1}
 
 
+def test_programs_have_the_date_of_the_capture(tmp_path: Path) -> None:
+    copies, rules = (
+        tmp_path / "copies.pcap",
+        "add 100 tee 8668 ip from any to any in\nadd 200 allow ip from any to any\n",
+    )
+    program = f"8668=tee-capture --write {copies}"
+    report(tmp_path, [(1_000_000_000.25, WEB), (1_000_000_003.5, MAIL)], *SITE, "--program", program, rules=rules)
+    assert [(each.time, each.frame) for each in read(copies)] == [(1_000_000_000.25, WEB), (1_000_000_003.5, MAIL)]
+
+
 def test_fragments_that_wait_come_to_their_end(tmp_path: Path) -> None:
     first, *_ = pieces(ping("192.168.1.2", "192.168.1.1", data=bytes(3000), identification=7), 1500)
     found = report(tmp_path, [(1.0, first)], *SITE)

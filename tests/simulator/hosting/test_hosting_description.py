@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from simulator.captures import write_pcap
 from simulator.hosting.description import DescriptionError, load
 from simulator.hosting.world import World
+from simulator.links.pcap import PcapWriter
 
 HEAD = 'profile = "freebsd-13"\n'
 FILE = "[interfaces.em0]\naddress = '192.168.1.1/24'\n"
@@ -77,7 +77,10 @@ def test_what_is_wrong(text: str, told: str, tmp_path: Path) -> None:
 def test_traffic_in_every_notation_and_in_order(tmp_path: Path) -> None:
     octets = bytes.fromhex("4500001c000100004001af34c0a801020a0000020800f7fe00010000")
     (tmp_path / "one.bin").write_bytes(octets)
-    write_pcap(str(tmp_path / "two.pcap"), [(100.0, octets, 28), (100.25, octets[:20], 28)])
+    with (tmp_path / "two.pcap").open("wb") as file:
+        capture = PcapWriter(file)
+        capture.write(100.0, octets)
+        capture.write(100.25, octets[:20], length=28)
     text = HEAD + FILE
     for source, value in (("hex", octets.hex()), ("file", "one.bin"), ("pcap", "two.pcap"), ("packet", PING)):
         text += f'[[traffic]]\nat = 2\ninterface = "em0"\n{source} = "{value}"\n'

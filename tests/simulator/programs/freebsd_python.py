@@ -1,6 +1,7 @@
 """Run as a program: Python as it is on FreeBSD, as far as that can be had elsewhere, with a divert socket inside.
 
-    python freebsd_python.py PROGRAM...     each a command line of `python -m simulator.programs`, without the port
+    python freebsd_python.py PROGRAM...     each a command line of `python -m simulator.programs`, without the port;
+                                            `-m natd` and its options for `python -m simulator.programs.natd`
 
 Names that CPython has only on Linux are gone from errno, socket and select. The divert socket has the methods of
 `socket.socket` and no others; three datagrams come, and then Ctrl-C. What was sent is printed.
@@ -124,12 +125,18 @@ def main() -> None:
     assert argparse
     assert subprocess
     become_freebsd()
+    from simulator.programs import natd
     from simulator.programs.running import main as run
 
     for line in sys.argv[1:]:
         name, *words = shlex.split(line)
-        print(f"--- {name}", flush=True)
-        print("status", run([name, "8668", *words]), flush=True)
+        if name == "-m":
+            name, *words = words
+            print(f"--- {name} itself", flush=True)
+            print("status", natd.main(words), flush=True)
+        else:
+            print(f"--- {name}", flush=True)
+            print("status", run([name, "8668", *words]), flush=True)
     # The router itself is not needed there, but it does no harm.
     import simulator.router
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from simulator.links import captures
 from simulator.scenario.reading import read
 from simulator.scenario.runner import CaseResult, play
 from simulator.trace import Kind
@@ -292,3 +295,15 @@ expect em1 sends ping with ttl=63
 expect path in allow, out allow
 """
     assert failures(text, BSD) == []
+
+
+def test_a_program_s_date_is_the_time_of_the_script_from_1970_on(tmp_path: Path) -> None:
+    copies = tmp_path / "copies.pcap"
+    text = f"""
+ipfw add 100 tee 8668 ip from any to any in
+program 8668 tee-capture --write {copies}
+@5 em0 receives ping
+expect em1 sends any
+"""
+    assert failures(text, BSD) == []
+    assert [packet.time for packet in captures.read(copies)] == [5.0]

@@ -390,7 +390,6 @@ def test_sending_where_nothing_can_be_sent() -> None:
 
 
 def test_a_capture_file(tmp_path: Path) -> None:
-    pytest.importorskip("scapy")
     here = World()
     tap = here.router.tap("eth0", snaplen=28)
     here.router.clock.advance(1.5)

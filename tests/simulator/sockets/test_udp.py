@@ -129,3 +129,23 @@ def test_to_everybody_only_with_permission(profile: str, destination: str) -> No
     with pytest.raises(PermissionError):
         sock.sendto(b"data", (destination, 9))
     assert router.ledger.balanced
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_who_connects_to_everybody_needs_permission_on_linux(profile: str) -> None:
+    """udp_connect of Linux; a BSD refuses what is sent."""
+    linux = profile.startswith("linux")
+    router = Router(profile, **({} if linux else {"default_accept": True}))
+    router.add_interface("eth1", "10.0.0.1/24")
+    sock = router.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.connect(("10.0.0.2", 7))
+    if linux:
+        raises(errno.EACCES, sock.connect, ("10.0.0.255", 9))
+        raises(errno.ENETUNREACH, sock.connect, ("8.8.8.8", 9))
+        assert sock.getpeername() == ("10.0.0.2", 7)
+    else:
+        sock.connect(("10.0.0.255", 9))
+        raises(errno.EACCES, sock.send, b"data")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    sock.connect(("10.0.0.255", 9))
+    assert sock.send(b"data") == 4
