@@ -19,6 +19,7 @@ from rules.ipfw.names import (
     IP_OPTIONS,
     LIMIT_MASKS,
     PROTOCOL_NAMES,
+    SINGLE_MASKS,
     TCP_FLAGS,
     TCP_OPTIONS,
     TOS_BITS,
@@ -345,14 +346,19 @@ def action_words(effect: Effect, switches: Switches) -> str:
     return words(effect, switches) if words else effect.action.value
 
 
-def limit_words(state: Limit, switches: Switches) -> str:
-    """``keep-state`` or ``limit MASKS COUNT`` (L-12)."""
+def limit_words(state: Limit, switches: Switches, *, apart: bool = False) -> str:
+    """``keep-state`` or ``limit MASKS COUNT`` (L-12).
+
+    ``apart``: each mask is a word, as the first ipfw lists them and as all read them; else the commas of later
+    listings, and ``all`` for the four of them, which the first ipfw does not know.
+    """
     name = f" :{state.name}" if switches.state_names else ""
     if not state.mask:
         return f"{'record' if state.records else 'keep'}-state{name}"
     masks, left = [], state.mask
-    for word, bits in LIMIT_MASKS.items():
+    for word, bits in (SINGLE_MASKS if apart else LIMIT_MASKS).items():
         if left & bits == bits:
             left &= ~bits
             masks.append(word)
-    return f"{'set-' * state.records}limit {','.join(masks)} {argument_words(state.count)}{name}"
+    words = (" " if apart else ",").join(masks)
+    return f"{'set-' * state.records}limit {words} {argument_words(state.count)}{name}"

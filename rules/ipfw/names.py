@@ -15,6 +15,7 @@ __all__ = [
     "LIMIT_MASKS",
     "PROTOCOLS",
     "PROTOCOL_NAMES",
+    "SINGLE_MASKS",
     "TCP_FLAGS",
     "TCP_OPTIONS",
     "TOS_BITS",
@@ -69,7 +70,8 @@ DSCP_POINTS = {
 """Differentiated services code points (RFC 2474, 2597, 3246)."""
 DSCP_NAMES = {point: name for name, point in reversed(DSCP_POINTS.items())}
 
-LIMIT_MASKS = {"all": 15, "src-addr": 1, "src-port": 2, "dst-addr": 4, "dst-port": 8}
+SINGLE_MASKS = {"src-addr": 1, "src-port": 2, "dst-addr": 4, "dst-port": 8}
+LIMIT_MASKS = {"all": 15, **SINGLE_MASKS}
 """Parts of a flow that ``limit`` counts by (L-12)."""
 
 PROTOCOL_NAMES = {

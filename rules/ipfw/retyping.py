@@ -56,7 +56,7 @@ def _body(rule: Rule) -> list[str]:
     )
     words += _options(rest)
     if rule.state is not None:
-        words.append("not " * rule.state.negated + limit_words(rule.state, _STYLE.switches))
+        words.append("not " * rule.state.negated + limit_words(rule.state, _STYLE.switches, apart=True))
         if rule.state.name != DEFAULT_STATE:
             words.append(f":{rule.state.name}")
     if rule.deferred:

@@ -8,11 +8,10 @@ from __future__ import annotations
 from rules.addresses import dotted
 from rules.ipfw.first.grammar import NOBODY
 from rules.ipfw.first.questions import MaskedPort
-from rules.ipfw.listing import Style, action_words, address_words, end_of
+from rules.ipfw.listing import Style, action_words, address_words, end_of, limit_words
 from rules.ipfw.names import (
     GROUP_NAMES,
     IP_OPTIONS,
-    LIMIT_MASKS,
     PROTOCOL_NAMES,
     TCP_FLAGS,
     TCP_OPTIONS,
@@ -30,7 +29,7 @@ from rules.ipfw.questions import (
     TcpOptions,
     TransmittedBy,
 )
-from rules.ipfw.rule import CHANCE_UNIT, Action, Element, Limit, Rule
+from rules.ipfw.rule import CHANCE_UNIT, Action, Element, Rule
 from rules.ipfw.ruleline import second_body
 from rules.ipfw.state import Kind, State
 from rules.predicates import (
@@ -49,7 +48,6 @@ __all__ = ["body", "state_line"]
 
 _FLAGS_IN_ORDER = {name: TCP_FLAGS[name] for name in ("fin", "syn", "rst", "psh", "ack", "urg")}
 _TCP_OPTIONS = {name: TCP_OPTIONS[name] for name in ("mss", "window", "sack", "ts", "cc")}
-_MASKS = {word: bits for word, bits in LIMIT_MASKS.items() if word != "all"}
 _OWNER_NAMES = {"uid": USER_NAMES, "gid": GROUP_NAMES}
 
 
@@ -67,7 +65,7 @@ def body(rule: Rule, style: Style) -> str:
         if not lines.add(element, follows_or=follows_or):
             return second_body(rule, style)
     if rule.state is not None:
-        lines.options["state"] = _state_words(rule.state)
+        lines.options["state"] = limit_words(rule.state, style.switches, apart=True)
     return " ".join([*words, *lines.words()])
 
 
@@ -186,13 +184,6 @@ def _flags(word: str, present: int, absent: int, table: dict[str, int]) -> str:
         if absent & bits:
             items.append(f"!{name}")
     return f"{word} {','.join(items)}"
-
-
-def _state_words(state: Limit) -> str:
-    if not state.mask:
-        return "keep-state"
-    masks = [word for word, bits in _MASKS.items() if state.mask & bits]
-    return " ".join(["limit", *masks, str(state.count)])
 
 
 _KIND_WORDS = {Kind.STATE: " <->", Kind.LIMIT: " LIMIT", Kind.PARENT: " PARENT {children}"}

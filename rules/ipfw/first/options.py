@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from rules.ipfw.addressing import interface
-from rules.ipfw.names import GROUPS, IP_OPTIONS, LIMIT_MASKS, TCP_FLAGS, TCP_OPTIONS, USERS
+from rules.ipfw.names import GROUPS, IP_OPTIONS, SINGLE_MASKS, TCP_FLAGS, TCP_OPTIONS, USERS
 from rules.ipfw.questions import (
     AnyInterface,
     Established,
@@ -34,7 +34,6 @@ __all__ = ["Surroundings", "Written", "read_options"]
 _ICMP, _TCP = 1, 6
 _HIGHEST_ICMP_TYPE = 127
 _SWITCHES = DIALECTS["freebsd-4"]["ipfw1"]
-_MASKS = {word: bits for word, bits in LIMIT_MASKS.items() if word != "all"}
 _TCP_OPTIONS = {name: TCP_OPTIONS[name] for name in ("mss", "window", "sack", "ts", "cc")}
 
 
@@ -183,10 +182,10 @@ def _direction(way: str) -> Reader:
 def _limit(words: Words, written: Written, surroundings: Surroundings) -> None:
     mask = 0
     while len(words) > 1:
-        name = next((name for name in _MASKS if words.accept(name)), None)
+        name = next((name for name in SINGLE_MASKS if words.accept(name)), None)
         if name is None:
             break
-        mask |= _MASKS[name]
+        mask |= SINGLE_MASKS[name]
     words.need("limit needs mask and # of connections")
     count = leading_number(words.take())[0] & 0xFFFF
     if not count:

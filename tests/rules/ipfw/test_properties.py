@@ -135,6 +135,9 @@ OPTIONS = st.sampled_from(
     ]
 )
 
+MASKS = st.lists(st.sampled_from(["src-addr", "src-port", "dst-addr", "dst-port", "all"]), min_size=1, max_size=5)
+LIMITS = st.tuples(MASKS, st.integers(1, 65534)).map(lambda drawn: ["limit", *drawn[0], str(drawn[1])])
+
 
 @st.composite
 def typed_rules(draw: st.DrawFn) -> str:
@@ -156,7 +159,7 @@ def typed_rules(draw: st.DrawFn) -> str:
         words += draw(st.lists(OPTIONS, max_size=4))
     else:
         words += ["in", *draw(st.lists(OPTIONS, max_size=4))]
-    words += draw(st.sampled_from([[], ["keep-state"], ["limit src-addr 4"]]))
+    words += draw(st.just([]) | st.just(["keep-state"]) | LIMITS)
     words += draw(st.sampled_from([[], ["// a word"]]))
     return " ".join(filter(None, words))
 
@@ -178,6 +181,18 @@ def test_a_rule_prints_the_words_that_make_it_again(typed: str) -> None:
     assert again == rule
     assert hash(again) == hash(rule)
     assert str(again) == str(rule)
+
+
+@pytest.mark.parametrize(
+    ("profile", "dialect"),
+    [("freebsd-4", "ipfw1"), ("freebsd-4", "ipfw2"), ("dragonfly", None), ("freebsd-10", None), ("freebsd-14", None)],
+)
+@given(masks=st.sets(st.sampled_from(["src-addr", "src-port", "dst-addr", "dst-port"]), min_size=1))
+def test_every_system_reads_the_masks_that_a_rule_prints(profile: str, dialect: str | None, masks: set[str]) -> None:
+    first, second = (RuleSet(profile, ipfw_dialect=dialect) for _ in range(2))
+    first.run(f"add 5 allow tcp from any to any limit {' '.join(sorted(masks))} 3")
+    second.run(f"add {next(iter(first))}")
+    assert list(first) == list(second)
 
 
 @pytest.mark.parametrize("words", ["check-state :any", "check-state :web", "allow in limit src-addr 3 :web"])
