@@ -25,21 +25,25 @@ __all__ = ["passed_over", "why_not"]
 _JUMPS = {Action.SKIPTO, Action.CALL}
 
 
-def passed_over(rules: RuleSet, fields: Fields, verdict: Verdict, start_after: int = 0) -> list[PassedOver]:
+def passed_over(
+    rules: RuleSet, fields: Fields, verdict: Verdict, start_after: int = 0, *, resumed: Verdict | None = None
+) -> list[PassedOver]:
     """Each rule that the search looked at and that did not match, with the reason, in list order.
 
-    ``verdict`` is what :meth:`RuleSet.evaluate` gave for these fields.  Rules that a ``skipto`` jumped over were not
-    looked at; what ``call`` led to is followed as far as it goes forward.
+    ``verdict`` is what :meth:`RuleSet.evaluate` gave for these fields, ``resumed`` the one before it, behind whose rule
+    the search went on.  Rules that a ``skipto`` jumped over were not looked at; what ``call`` led to is followed as far
+    as it goes forward.
     """
     found: list[PassedOver] = []
     matched = set(verdict.counted_at)
     skip_to = start_after + 1
-    for entry in rules.chain:
+    first = resumed.counted_at[-1] + 1 if resumed is not None else 0
+    for position, entry in enumerate(rules.chain):
         rule = entry.rule
-        if rule.number < skip_to or rules.chain.disabled >> rule.set & 1:
+        if position < first or rule.number < skip_to or rules.chain.disabled >> rule.set & 1:
             continue
-        if entry.position in matched:
-            if entry.position == verdict.counted_at[-1] and rule.number == verdict.rule:
+        if position in matched:
+            if position == verdict.counted_at[-1] and rule.number == verdict.rule:
                 break
             if rule.effect.action in _JUMPS and rule.effect.argument > rule.number:
                 skip_to = rule.effect.argument

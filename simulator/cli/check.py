@@ -168,12 +168,14 @@ def _print(answer: Answer, *, why: bool) -> None:
     where = f"{answer.hook} {answer.interface}"
     click.echo(f"{answer.question.words}   [{where}]")
     if why:
-        first, *others = answer.explanation
-        click.echo(f"    {first}")
-        for line in others:
-            click.echo(f"      {line}")
+        steps = len(answer.steps)
+        for number, line in enumerate(answer.explanation):
+            click.echo(f"    {'  ' if number >= steps else 'then ' if number else ''}{line}")
     else:
-        reply = f" (answers {answer.details['reply']})" if answer.details.get("reply") else ""
-        click.echo(f"    {answer.outcome}{reply}" + (f": {answer.rule_text}" if answer.rule_text else ""))
+        reply = answer.details.get("reply")
+        for step in answer.steps:
+            answers = f" (answers {reply})" if reply and step is answer.steps[-1] else ""
+            text = f": {step.rule_text}" if step.rule_text else ""
+            click.echo(f"    {'then ' * (step is not answer.steps[0])}{step.said}{answers}{text}")
     if not answer.as_expected:
         click.echo(f"    EXPECTED {answer.question.expected}")

@@ -20,7 +20,7 @@ from simulator.links.memory import MemoryLink
 from simulator.packet import Packet
 from simulator.wire.checksum import checksum
 
-__all__ = ["Player", "replay_commands", "replay_verdicts"]
+__all__ = ["PUTS_TOGETHER", "Player", "replay_commands", "replay_verdicts", "verdict_word"]
 
 _WORDS = {
     Action.ALLOW: "accept",
@@ -33,7 +33,7 @@ _WORDS = {
     Action.REASS: "deny",
     Action.DEFRAG: "accept",
 }
-_PUTS_TOGETHER = (Action.REASS, Action.DEFRAG)
+PUTS_TOGETHER = (Action.REASS, Action.DEFRAG)
 _NAME_LIMIT = 7
 
 
@@ -115,7 +115,7 @@ class Player:
 
     def answer(self, packet: Packet, verdicts: list[Verdict]) -> dict[str, Any]:
         """The pass in the words of the file formats."""
-        events = [verdict for verdict in verdicts if verdict.action not in _PUTS_TOGETHER or verdict is verdicts[-1]]
+        events = [verdict for verdict in verdicts if verdict.action not in PUTS_TOGETHER or verdict is verdicts[-1]]
         answer = _outcome(events)
         answer["counted"] = [number for verdict in verdicts for number in verdict.counted]
         answer["counted_at"] = [position for verdict in verdicts for position in verdict.counted_at]
@@ -161,8 +161,13 @@ def _outcome(verdicts: list[Verdict]) -> dict[str, Any]:
     return answer
 
 
+def verdict_word(verdict: Verdict) -> str:
+    """``accept``, ``deny``, ``divert``, ..."""
+    return _WORDS.get(verdict.action, verdict.action.value)
+
+
 def _event(verdict: Verdict) -> dict[str, Any]:
-    event: dict[str, Any] = {"verdict": _WORDS.get(verdict.action, verdict.action.value), "decided_by": verdict.rule}
+    event: dict[str, Any] = {"verdict": verdict_word(verdict), "decided_by": verdict.rule}
     if verdict.action in (Action.DIVERT, Action.TEE):
         event["port"] = verdict.port
     if verdict.next_hop is not None:

@@ -141,6 +141,71 @@ def test_what_makes_no_sense_is_told_with_its_place(
     assert said in result.output
 
 
+STEPS = """\
+add 100 reass ip from any to any in
+add 150 tee 5000 ip from any to any
+add 200 tee 5001 udp from any to any
+add 300 reject tcp from any to any
+add 310 divert 8668 icmp from any to any
+add 320 pipe 1 udp from any to any
+"""
+LATER = 'IP(src="192.0.2.7", dst="10.0.0.1", frag=100, proto=1)'
+WHOLE = "tcp from 192.0.2.7 to 10.0.0.1 53"
+
+
+def test_a_pass_is_told_step_by_step(tmp_path: Path) -> None:
+    result = invoke(tmp_path, STEPS, f"{LATER}\n{WHOLE}\nudp from 1.2.3.4 to 10.0.0.1 53", *BSD)
+    assert outcomes(result) == [
+        "reass by 100 (kept until its datagram is whole): reass ip from any to any in",
+        "then tee 5000 by 150 (asked of this fragment alone): tee 5000 ip from any to any",
+        "then divert 8668 by 310 (once its datagram is whole): divert 8668 icmp from any to any",
+        "tee 5000 by 150: tee 5000 ip from any to any",
+        "then deny by 300 (answers icmp=3/1): reject tcp from any to any",
+        "tee 5000 by 150: tee 5000 ip from any to any",
+        "then tee 5001 by 200: tee 5001 udp from any to any",
+        "then pipe 1 by 320 (and accepted): pipe 1 udp from any to any",
+    ]
+
+
+def test_why_of_every_step(tmp_path: Path) -> None:
+    result = invoke(tmp_path, STEPS, WHOLE, *BSD, command=explain)
+    assert outcomes(result) == [
+        "tee 5000 by 150: it matches 'tee 5000 ip from any to any'",
+        "then deny by 300: it matches 'reject tcp from any to any'",
+        "rule 200 did not match because the protocol is tcp, not udp",
+    ]
+
+
+def test_the_words_are_those_of_the_rule_that_is_named(tmp_path: Path) -> None:
+    (kept,) = json.loads(invoke(tmp_path, STEPS, LATER, *BSD, "--json").output)["packets"]
+    assert (kept["verdict"], kept["decided_by"], kept["rule"]) == ("tee", 150, "tee 5000 ip from any to any")
+    assert [step["outcome"] for step in kept["steps"]] == ["reass by 100", "tee 5000 by 150", "divert 8668 by 310"]
+
+
+@pytest.mark.parametrize(
+    ("packet", "expected", "status"),
+    [
+        (WHOLE, "tee 5000", 0),
+        (WHOLE, "tee 5000 by 150 then deny by 300", 0),
+        (WHOLE, "tee 5000 then deny", 0),
+        (WHOLE, "deny", 1),
+        (WHOLE, "tee 5000 then accept", 1),
+        (WHOLE, "tee 5000 then deny then deny", 1),
+        (LATER, "reass", 0),
+        (LATER, "reass by 100 then tee 5000", 0),
+        (LATER, "tee 5000 by 150 then divert 8668", 0),
+        (LATER, "divert 8668", 1),
+    ],
+)
+def test_several_steps_may_be_expected(tmp_path: Path, packet: str, expected: str, status: int) -> None:
+    assert invoke(tmp_path, STEPS, f"{packet} => {expected}", *BSD).exit_code == status
+
+
+def test_where_the_original_of_a_tee_is_accepted(tmp_path: Path) -> None:
+    result = invoke(tmp_path, "add 9 tee 5000 ip from any to any", WHOLE, "--profile", "dragonfly")
+    assert outcomes(result) == ["tee 5000 by 9 (the packet itself is accepted): tee 5000 ip from any to any"]
+
+
 FREEBSD_4 = ("--profile", "freebsd-4", "--interface", "em0=10.0.0.1/24")
 
 
