@@ -17,6 +17,10 @@ from simulator.programs.showing import BUFFER_SIZE, shown
 __all__ = ["PROGRAM", "FreeBsdSample", "open_sample"]
 
 
+_STRERROR = "Unknown error: -1"
+"""The original shows what strerror() says of bind()'s own result, -1, instead of errno's (bsd.md 11.2, row 17)."""
+
+
 class FreeBsdSample:
     """The loop's body: calling it with a divert socket takes one packet and shows it."""
 
@@ -38,7 +42,12 @@ class FreeBsdSample:
 def open_sample(port: int, around: Surroundings) -> Any:
     """Its socket, with what it says meanwhile. Raises OSError."""
     divert = create_socket(around.socket, program=PROGRAM.name, errors=around.errors)
-    bind_socket(divert, port, program=PROGRAM.name, errors=around.errors)
+    try:
+        bind_socket(divert, port, program=PROGRAM.name, errors=around.errors)
+    except OSError:
+        divert.close()
+        print(f"{PROGRAM.name}: Error bind(): {_STRERROR}", file=around.errors)
+        raise
     return divert
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from rules.errors import CommandError
 from simulator.profiles import LinuxProfile
+from simulator.programs.registry import ProgramError
 from simulator.router import IPPROTO_DIVERT
 from simulator.scenario import model
 from simulator.scenario.model import Place, ScriptError
@@ -106,6 +107,17 @@ def _socket(world: World, line: model.Socket, place: Place) -> Done:
     return Done(station)
 
 
+def _program(world: World, line: model.Program, place: Place) -> Done:
+    station = world.station(place)
+    try:
+        world.programs.add(station.router, line.port, line.name, line.options)
+    except ProgramError as error:
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno:
+            return _failed(station, error.__cause__.errno)
+        raise ScriptError(place, str(error)) from None
+    return Done(station)
+
+
 def _writes(world: World, line: model.Writes, place: Place) -> Done:
     found = world.socket(line.socket, place)
     address = _address(found, line.to, place)
@@ -182,6 +194,7 @@ ACTIONS: dict[type, Callable[[World, Any, Place], Done]] = {
     model.Receives: _receives,
     model.Sends: _sends,
     model.Socket: _socket,
+    model.Program: _program,
     model.Writes: _writes,
     model.Closes: _closes,
     model.Goes: _goes,

@@ -352,7 +352,7 @@ class Sets:
     value: Value
 
 
-Action: TypeAlias = Command | Receives | Sends | Writes | Closes | Goes | Joins | Sets | Socket
+Action: TypeAlias = Command | Receives | Sends | Writes | Closes | Goes | Joins | Sets | Socket | Program
 
 
 # What is expected

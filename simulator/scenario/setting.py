@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 from simulator.profiles import PROFILES, read_switches
-from simulator.programs.registry import ProgramError
 from simulator.router import Router
 from simulator.scenario import model
 from simulator.scenario.model import Place, ScriptError
@@ -79,13 +78,6 @@ def _allow(world: World, line: model.Allow, place: Place) -> None:
             world.allowed.add((station.name, interface.name))
 
 
-def _program(world: World, line: model.Program, place: Place) -> None:
-    try:
-        world.programs.add(world.station(place).router, line.port, line.name, line.options)
-    except ProgramError as error:
-        raise ScriptError(place, str(error)) from None
-
-
 def _packet(world: World, line: model.PacketDefinition, place: Place) -> None:
     world.packets.define(line.name, line.packets, place)
 
@@ -105,7 +97,6 @@ SETTINGS: dict[type, Callable[[World, Any, Place], None]] = {
     model.Route: _route,
     model.Link: _link,
     model.Allow: _allow,
-    model.Program: _program,
     model.PacketDefinition: _packet,
 }
 """What each statement about the world does."""

@@ -62,6 +62,7 @@ GOOD = {
     "part of an address": "ipchains -A input -j DIVERT 1\nsocket d divert 10.9.9.9 1\neth0 receives ping\n"
     "expect d reads icmp from 192.168.1.2 to 10.0.0.2 tag 1\neth0 receives ping\n"
     "expect d reads any with proto=1 interface eth0\nrouter sends ping with src='10.0.0.1'\nexpect eth1 sends any",
+    "second program": "program 1 passthrough\nprogram 1 eat\nexpect failure EADDRINUSE",
     "write fails": "socket d divert 1\nd writes ping address 10.9.9.9\nexpect failure EADDRNOTAVAIL",
     "second bind": "socket d divert 1\nsocket e divert 1\nexpect failure EADDRINUSE",
     "no listener": "ipchains -A input -j DIVERT 1\neth0 receives ping\nexpect dropped NO_LISTENER",
