@@ -8,13 +8,14 @@ BIN := $(VENV)/bin
 demo-ready := $(VENV)/.demo-ready
 develop-ready := $(VENV)/.develop-ready
 
-.PHONY: demo test check bench statements clean help
+.PHONY: demo test check bench statements scenarios-index clean help
 
 help:
 	@echo "make demo   two network stacks, our router between them, and a divert socket in the router"
 	@echo "make test   every test (the live ones skip, with a reason, where the privilege is missing)"
 	@echo "make check  ruff and mypy --strict"
 	@echo "make statements  docs/statements.md anew: which test checks which statement, in which profiles"
+	@echo "make scenarios-index  docs/scenarios-index.md anew, from the first comments of the scripts"
 	@echo "make fuzz   a million random steps on every profile, the ledger balanced after each; SEED=7 does other ones"
 	@echo "make bench  speed, as ratios to a yardstick measured in the same run"
 
@@ -49,6 +50,9 @@ check: $(develop-ready)
 
 statements: $(develop-ready)
 	$(BIN)/python -m tests.statements
+
+scenarios-index: $(develop-ready)
+	$(BIN)/python -m tests.scenarios
 
 bench: $(develop-ready)
 	$(BIN)/python -m benchmarks

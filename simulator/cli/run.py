@@ -15,6 +15,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from simulator.scenario.junit import as_junit
 from simulator.scenario.loading import find_scripts, load
 from simulator.scenario.model import Place, ScriptError
 from simulator.scenario.report import case_title, failure_report, summary_line
@@ -36,6 +37,9 @@ __all__ = ["run"]
 @click.option("--paths", "by_path", is_flag=True, help="Show the ways that packets took, with how many took each.")
 @click.option("--html", "html", type=click.Path(dir_okay=False, path_type=Path), help="Write a page that shows it all.")
 @click.option("--only", "only", metavar="BODY", help="Trace packets that match the body of an ipfw rule.")
+@click.option(
+    "--junit", "junit", type=click.Path(dir_okay=False, path_type=Path), help="Write the results as JUnit XML."
+)
 @click.option("--json", "as_json", is_flag=True, help="Report as one JSON object.")
 def run(
     scripts: tuple[Path, ...],
@@ -45,6 +49,7 @@ def run(
     by_path: bool,
     html: Path | None,
     only: str | None,
+    junit: Path | None,
     as_json: bool,
 ) -> None:
     """Play SCRIPTS (.scn files, or folders of them) against simulated routers.
@@ -61,6 +66,8 @@ def run(
     seconds = time.perf_counter() - started
     if html is not None:
         html.write_text(_page(results, views), encoding="utf-8")
+    if junit is not None:
+        as_junit(results, errors).write(junit, encoding="utf-8", xml_declaration=True)
     if wanted is not None and not any(result.cases for result in results) and not errors:
         raise click.UsageError(f"no case with {wanted!r} in its title")
     if as_json:
@@ -163,7 +170,7 @@ def _print(
                 click.echo(phases(seen) + "\n")
             if seen and views.paths:
                 click.echo(f"{Paths(seen)}\n")
-            for failure in case.failures:
+            for failure in (*case.announced, *case.failures) if verbose else case.failures:
                 click.echo(failure_report(failure))
                 click.echo()
     click.echo(summary_line(results, seconds) + (f", {len(errors)} unreadable" if errors else ""))

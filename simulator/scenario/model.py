@@ -521,6 +521,10 @@ class Script:
     """The first comment, without its marks."""
     setup: tuple[Line, ...]
     cases: tuple[CaseBlock, ...]
+    announced: tuple[str, ...] = ()
+    """``Fails: TEXT`` in the first comment: the script is to fail so, in this order, and in no other way."""
+    unreadable: ScriptError | None = None
+    """Why it is no script; only of a script that announces a failure, others are not read at all."""
 
     @property
     def blocks(self) -> tuple[CaseBlock, ...]:

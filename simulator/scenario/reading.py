@@ -10,6 +10,7 @@ import ast
 import re
 import shlex
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
@@ -37,13 +38,25 @@ MOST_LINES = 20_000
 _DEEPEST = 8
 """Includes inside includes."""
 
+_ANNOUNCED = re.compile(r"^Fails: *(\S.*)$", re.M)
+
 
 def read(text: str, file: str, reader: Reader | None = None) -> model.Script:
-    """The script.
+    """The script.  One whose first comment announces a failure may be unreadable: then that is what it says.
 
     :raises ScriptError: for text that is no script, with the place and what was expected there.
     """
-    return _read(text, file, reader, 0)
+    description = _description(text)
+    announced = tuple(_ANNOUNCED.findall(description))
+    try:
+        script = _read(text, file, reader, 0)
+    except ScriptError as error:
+        if not announced:
+            raise
+        return model.Script(file, description, (), (), announced, error)
+    if announced and script.cases:
+        raise ScriptError(script.cases[0].place, "a script whose first comment announces a failure has no cases")
+    return replace(script, announced=announced)
 
 
 def _read(text: str, file: str, reader: Reader | None, depth: int) -> model.Script:

@@ -66,6 +66,8 @@ class CaseResult:
     """Empty for a script without cases."""
     place: Place
     failures: list[Failure] = field(default_factory=list)
+    announced: list[Failure] = field(default_factory=list)
+    """Failures that the script's first comment announces; they are as they should be."""
     moments: list[Moment] = field(default_factory=list)
     """Everything that happened, in order."""
     listings: list[Rules] = field(default_factory=list)
@@ -104,9 +106,31 @@ def play_case(script: model.Script, case: model.CaseBlock, read_packet: ReadPack
     """One case: the script's setup, then the case's own lines, then that nothing was left over."""
     result = CaseResult(case.name, case.place)
     started = time.perf_counter()
-    _Player(result, read_packet).play((*script.setup, *case.lines))
+    if script.unreadable is not None:
+        error = script.unreadable
+        result.failures.append(Failure(error.place, error.message, is_script_error=True))
+    else:
+        _Player(result, read_packet).play((*script.setup, *case.lines))
+    if script.announced:
+        result.failures, result.announced = _as_announced(script.announced, result.failures, case.place)
     result.seconds = time.perf_counter() - started
     return result
+
+
+def _as_announced(texts: Iterable[str], failures: list[Failure], place: Place) -> tuple[list[Failure], list[Failure]]:
+    """What is wrong with a script that is to fail, and the failures that are as it says.
+
+    Each text is to be found in the reason of one failure, in order; what is left of either is wrong.
+    """
+    rest = list(failures)
+    met: list[Failure] = []
+    wrong: list[Failure] = []
+    for text in texts:
+        if rest and text in rest[0].why:
+            met.append(rest.pop(0))
+        else:
+            wrong.append(Failure(place, f"the first comment announces a failure that did not come next: {text}"))
+    return wrong + rest, met
 
 
 class _Player:
