@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from rules.addresses import dotted
@@ -50,6 +50,7 @@ few = settings(max_examples=60)
 @few
 @given(IP_HEADERS, st.binary(max_size=40))
 def test_ipv4_ours_is_read_by_scapy(header: ipv4.Header, payload: bytes) -> None:
+    assume(header.protocol != 2)  # scapy gives the header of any IGMP that it reads a router alert option
     octets = header.emit(payload)
     theirs = scapy.IP(octets)
     assert (theirs.src, theirs.dst) == (dotted(header.source), dotted(header.destination))
