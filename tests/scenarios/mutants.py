@@ -160,6 +160,12 @@ def _log(statement: model.Log) -> Mutants:
     yield "the message", replace(statement, text=statement.text + "!")
 
 
+def _prints(statement: model.Prints) -> Mutants:
+    for index, line in enumerate(statement.lines):
+        yield f"line {index + 1} printed", replace(statement, lines=_put(statement.lines, index, line + "!"))
+    yield "a line more printed", replace(statement, lines=(*statement.lines, "!"))
+
+
 _VERDICTS = {"accept": "deny", "allow": "deny", "deny": "accept", "reject": "accept", "divert": "tee", "tee": "divert"}
 
 
@@ -206,6 +212,7 @@ MUTATIONS: dict[type, Callable[[Any], Mutants]] = {
     model.Failure: _failure,
     model.Output: _output,
     model.Log: _log,
+    model.Prints: _prints,
     model.Path: _path,
     model.Counter: _counter,
     model.Drop: _drop,

@@ -23,7 +23,7 @@ from .mutants import MUTATIONS, mutants
 
 _ALL = os.environ.get("DIVERTSIM_ALL_MUTANTS") == "1"
 _SEED = os.environ.get("DIVERTSIM_SEED", "1")
-_SAMPLE = 6
+_SAMPLE = 4
 """Mutants of each script in an ordinary run."""
 
 
