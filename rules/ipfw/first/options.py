@@ -135,7 +135,8 @@ class Written:
 
 
 def _or_later_fragment(question: Predicate) -> Iterator[Element]:
-    """That kernel asks types and ``established`` of first fragments only; the later ones pass."""
+    """That kernel asks types and ``established`` of first fragments only; the later ones pass (ip_fw_chk of ip_fw.c:
+    where the offset is not 0, TCP looks at ports, flags and options that a rule names, ICMP at nothing)."""
     yield Element(question, or_next=True)
     yield Element(LaterFragment())
 

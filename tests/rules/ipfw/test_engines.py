@@ -45,7 +45,7 @@ ACTIONS = (
     *("allow", "allow", "deny", "deny", "count", "count", "divert 8668", "tee 5000", "fwd 10.0.0.9,80"),
     *("unreach port", "reset", "reass", "skipto 300", "skipto 1", "skipto tablearg", "call 200", "return"),
     *("divert tablearg", "fwd tablearg", "setdscp ef", "setdscp ef", "setdscp tablearg", "setfib 1", "nat 1"),
-    *("setmark 5", "setmark tablearg"),
+    *("setmark 5", "setmark tablearg", "nat tablearg", "nat global", "pipe 1", "pipe tablearg", "queue 2"),
 )
 NUMBERS = (10, 100, 100, 150, 200, 200, 250, 300, 65000)
 STATES = (
@@ -58,6 +58,7 @@ CHANGES = (
     *("table 1 add 10.0.0.0/24 7", "table 1 add 8.8.8.8 200", "table 1 delete 10.0.0.0/24", "table 1 flush"),
     *("table 2 add 10.0.0.0/8 300", "table 2 delete 10.0.0.0/8", "table 3 add em0 5", "table 3 delete em0"),
     *("disable firewall", "enable firewall", "nat 1 config ip 10.0.0.1", "disable one_pass", "enable one_pass"),
+    *("pipe 1 config bw 1Mbit/s", "queue 2 config pipe 1", "pipe 1 delete", "nat 1 delete", "nat 7 config ip 10.0.0.1"),
 )
 TABLES = (
     *("table 1 create", "table 2 create", "table 3 create type iface", "table 4 create type number"),

@@ -1,14 +1,16 @@
 """What the EXAMPLES of ipfw(8) do, with addresses and names of our own: it all parses, and lists as the tool lists it.
 
-Left out are the examples that need what is not here: ``ngtee`` and layer 2, host names that somebody has to look up.
+Left out are the examples that need what is not here: ``ngtee`` and layer 2, and host names but ``localhost``.
 """
 
 from __future__ import annotations
 
 import pytest
 
+from rules.errors import CommandError
 from rules.fields import Header
 from rules.ipfw import Action, RuleSet
+from simulator import Reason
 from tests.bsd_worlds import LEFT, RIGHT, BsdWorld
 from tests.datagrams import tcp, udp
 
@@ -208,3 +210,101 @@ def test_diverting_and_going_on() -> None:
     world.em0.receive(udp(LEFT, RIGHT))
     sock.sendto(*sock.recvfrom(65535))
     assert len(world.sent) == 1
+
+
+LOCALHOST = "add deny tcp from localhost to 198.51.100.9 telnet"
+
+
+@pytest.mark.parametrize("profile", ["freebsd-4", *MODERN, "dragonfly"])
+def test_host_names(profile: str) -> None:
+    """The name that every host knows; others are refused as names that nobody could look up."""
+    assert "deny tcp from 127.0.0.1 to 198.51.100.9" in RuleSet(profile).run(LOCALHOST)
+    with pytest.raises(CommandError, match=r"hostname ``mail\.example'' unknown"):
+        RuleSet(profile).run(LOCALHOST.replace("localhost", "mail.example"))
+
+
+EVERY = ("freebsd-4", *MODERN, "dragonfly")
+SLOW_LINES = {
+    "one link for a network": [
+        "add pipe 10 ip from 192.168.1.0/24 to any out",
+        "pipe 10 config bw 300Kbit/s queue 50KBytes",
+    ],
+    "a link each way": [
+        "add pipe 1 ip from any to any out",
+        "add pipe 2 ip from any to any in",
+        "pipe 1 config bw 64Kbit/s queue 10KBytes",
+        "pipe 2 config bw 640Kbit/s queue 30KBytes",
+    ],
+    "a server that is far away": [
+        "add pipe 3 tcp from any to any 80 out",
+        "add pipe 4 tcp from any 80 to any in",
+        "pipe 3 config delay 250ms bw 1Mbit/s",
+        "pipe 4 config delay 250ms bw 1Mbit/s",
+    ],
+    "a link for each host": [
+        "add pipe 1 ip from 192.168.1.0/24 to any out",
+        "add pipe 2 ip from any to 192.168.1.0/24 in",
+        "pipe 1 config mask src-ip 0x000000ff bw 200Kbit/s queue 20KBytes",
+        "pipe 2 config mask dst-ip 0x000000ff bw 200Kbit/s queue 20KBytes",
+    ],
+    "weights on one link": [
+        "add queue 1 tcp from any to any out",
+        "add queue 2 ip from any to any out",
+        "pipe 1 config bw 500Kbit/s",
+        "queue 1 config pipe 1 weight 75",
+        "queue 2 config pipe 1 weight 25 mask dst-ip 0xffffffff",
+    ],
+    "random early drops": ["add pipe 5 ip from any to any out", "pipe 5 config bw 1Mbit/s red 0.002/10/30/0.1"],
+}
+
+
+@pytest.mark.parametrize("profile", EVERY)
+@pytest.mark.parametrize("commands", SLOW_LINES.values(), ids=SLOW_LINES)
+def test_slow_lines(profile: str, commands: list[str]) -> None:
+    """What is typed is listed, and a datagram gets through, but not at once."""
+    world = BsdWorld(profile)
+    for command in commands:
+        world.router.ipfw(command)
+    world.router.ipfw("pipe show")
+    rules = world.router.ipfw("list").splitlines()
+    assert [line.split()[1:3] for line in rules[:-1]] == [each.split()[1:3] for each in commands if each[0] == "a"]
+    world.em0.receive(tcp(LEFT, RIGHT))
+    assert world.sent == []
+    world.router.clock.advance(2.0)
+    assert len(world.sent) == 1
+    assert world.router.ledger.held == 0
+
+
+@pytest.mark.parametrize("profile", EVERY)
+def test_a_link_that_loses(profile: str) -> None:
+    world = BsdWorld(profile, "pipe 10 ip from any to any out")
+    world.router.ipfw("pipe 10 config plr 0.05")
+    for _ in range(400):
+        world.em0.receive(tcp(LEFT, RIGHT))
+    lost = world.router.ledger.dropped[Reason.PIPE_LOSS]
+    assert 5 < lost < 40
+    assert len(world.sent) == 400 - lost
+
+
+@pytest.mark.parametrize("profile", MODERN)
+def test_schedulers(profile: str) -> None:
+    """Traffic of each service in turn, one queue each, and a burst at the start."""
+    world = BsdWorld(profile)
+    for command in (
+        "pipe 1 config bw 800Kbit/s burst 1K",
+        "sched 1 config pipe 1 type rr",
+        "queue 1 config sched 1",
+        "queue 2 config sched 1",
+        "add queue 1 tcp from any to any out",
+        "add queue 2 udp from any to any out",
+    ):
+        world.router.ipfw(command)
+    assert "type RR" in world.router.ipfw("sched show")
+    for _ in range(50):
+        world.em0.receive(tcp(LEFT, RIGHT))
+    for _ in range(4):
+        world.em0.receive(udp(LEFT, RIGHT))
+    world.router.clock.advance(60.0)
+    protocols = [octets[9] for octets in world.sent]
+    assert len(protocols) == 54
+    assert protocols[-4:] == [6] * 4
