@@ -6,25 +6,25 @@ Sources: ipfw(8); sections 10.1, 10.2, 10.4 and 10.5 of the behavioural notes.  
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from rules.ipfw.chain import RESERVED_SET
 from rules.ipfw.grammar import is_acceptable, read_rule
+from rules.ipfw.listcommand import ListCommand
 from rules.ipfw.listing import Style
 from rules.ipfw.log import cleared_line
 from rules.ipfw.nat.commands import NatCommand, nat_command
 from rules.ipfw.pipes import Kind, take_kind
 from rules.ipfw.questions import tables_of
 from rules.ipfw.report import Columns, Report
-from rules.ipfw.rule import DEFAULT_RULE, Rule
+from rules.ipfw.rule import Rule
+from rules.ipfw.session import Session, getopt
 from rules.ipfw.setcommands import set_command
-from rules.ipfw.state import State
 from rules.ipfw.step import Entry
 from rules.ipfw.tablecommands import table_command
 from rules.ipfw.typedtables import TypedTables
+from rules.ipfw.usage import HELP_TEXT, USAGE_TEXT
 from rules.ipfw.words import (
     DATA_ERROR,
     UNAVAILABLE,
@@ -39,54 +39,9 @@ from rules.ipfw.words import (
 if TYPE_CHECKING:
     from rules.ipfw.ruleset import RuleSet
 
-__all__ = ["Options", "Session", "forget_everything", "forget_log", "getopt", "run_command"]
+__all__ = ["run_command"]
 
-_USAGE_TEXT = 'usage: ipfw [options]\ndo "ipfw -h" or "man ipfw" for details'
 _BAD_ARGUMENTS = "bad arguments, for usage summary ``ipfw''"
-_HELP = """\
-ipfw [-abcdefhnNqStT] COMMAND, or ipfw [-cfnNqS] /PATH for a file of commands
-  add [N] [set N] [prob P] ACTION [log [logamount N]] [tag N] BODY
-  delete N ... | delete set N | flush
-  list | show | print [N | N-N] ...
-  zero | resetlog [N] ...
-  set show | set disable N ... enable N ... | set move [rule] N to N | set swap N N
-  set N list | show | zero | resetlog | delete | flush
-  enable | disable firewall | one_pass | debug | verbose | dyn_keepalive
-  nat N config ip ADDRESS | if INTERFACE [log] [deny_in] [same_ports] [unreg_only] [redirect_port ...] ...
-  nat show config | log | nat N show config | log | nat N delete
-  table NAME add ADDRESS[/LENGTH] [VALUE] | delete ADDRESS[/LENGTH] | list | flush
-  pipe N config [bw RATE] [delay MS] [queue LENGTH] [plr P] [burst SIZE] [mask FIELD BITS ...] ...
-  queue N config pipe N [weight N] ... | sched N config type FIFO|WF2Q+|RR|QFQ|PRIO ...
-  pipe|queue|sched list [N] | show [N] | delete N ... | flush
-"""
-
-
-@dataclass(slots=True)
-class Options:
-    """The letters given so far; those of a file's lines add up."""
-
-    letters: set[str] = field(default_factory=set)
-
-    def __contains__(self, letter: str) -> bool:
-        return letter in self.letters
-
-
-class Session:
-    """One run of the tool: what it printed, and how it calls itself."""
-
-    def __init__(self) -> None:
-        self.stdout: list[str] = []
-        self.stderr: list[str] = []
-        self.name = "ipfw"
-        self.options = Options()
-        self.status = 0
-
-    def print(self, text: str) -> None:
-        self.stdout.append(text)
-
-    def complain(self, text: str) -> None:
-        """A line on standard error, behind the program's name."""
-        self.stderr.append(f"{self.name}: {text}\n")
 
 
 def run_command(rules: RuleSet, arguments: Sequence[str], session: Session) -> None:
@@ -95,7 +50,7 @@ def run_command(rules: RuleSet, arguments: Sequence[str], session: Session) -> N
         if arguments and arguments[-1].startswith("/"):
             _file(rules, list(arguments), session)
         elif not _command(rules, list(arguments), session):
-            raise RefusalError(_USAGE_TEXT, USAGE)
+            raise RefusalError(USAGE_TEXT, USAGE)
     except RefusalError as refusal:
         session.complain(refusal.text)
         session.status = refusal.status
@@ -123,33 +78,6 @@ def _file(rules: RuleSet, arguments: list[str], session: Session) -> None:
             return
 
 
-def getopt(arguments: list[str], letters: str, session: Session) -> list[str] | None:
-    """getopt(3): collects option letters; the arguments behind them, None after a wrong one."""
-    at = 0
-    while at < len(arguments) and re.match("-.", arguments[at]):
-        word = arguments[at]
-        at += 1
-        if word == "--":
-            break
-        for place, letter in enumerate(word[1:], 1):
-            known = letters.find(letter)
-            if known < 0 or letter == ":":
-                session.complain(f"illegal option -- {letter}")
-                return None
-            if letters[known + 1 : known + 2] == ":":
-                if not word[place + 1 :]:
-                    if at == len(arguments):
-                        session.complain(f"option requires an argument -- {letter}")
-                        return None
-                    at += 1
-                session.options.letters.add(letter)
-                break
-            session.options.letters.add(letter)
-            if letter == "p":
-                break
-    return arguments[at:]
-
-
 # One command (G-1 to G-7)
 
 
@@ -167,7 +95,7 @@ def _command(rules: RuleSet, arguments: list[str], session: Session) -> bool:
     if rest is None:
         return False
     if "h" in session.options:
-        session.stderr.append(_HELP)
+        session.stderr.append(HELP_TEXT)
         return True
     if "p" in session.options:
         raise RefusalError("An absolute pathname must be used with -p option.", USAGE)
@@ -363,10 +291,10 @@ class _Command:
     # zero, resetlog (M-2)
 
     def zero(self) -> None:
-        self._clear("Accounting cleared", "cleared", forget_everything)
+        self._clear("Accounting cleared", "cleared", Entry.forget_everything)
 
     def resetlog(self) -> None:
-        self._clear("Logging counts reset", "logging count reset", forget_log)
+        self._clear("Logging counts reset", "logging count reset", Entry.forget_log)
 
     def _clear(self, all_done: str, one_done: str, clear: Callable[[Entry], None]) -> None:
         words = self.words
@@ -422,66 +350,7 @@ class _Command:
         if self.kind is not None:
             self.session.print(self.rules.pipes.listing(self.kind, self.words, verbose="v" in self.options))
             return
-        rules, options = self.rules, self.options
-        alone = "D" in options
-        states = [*rules.states] if "d" in options or alone else []
-        time = "T" if "T" in options else "t" if "t" in options else None
-        columns = Columns(counters=self.counters, sets="S" in options, time=time, expired="e" in options)
-        entries = [entry for entry in rules.chain if self._in_set(entry)]
-        ranges = [self._range(word) for word in self.words.rest()]
-        fetched = [entry for entry in self._fetched(ranges) if self._in_set(entry)]
-        report = Report(self.style(), columns, rules.chain.disabled, fetched, states)
-        if alone:
-            entries = []
-        if not ranges:
-            for entry in entries:
-                self.session.print(report.line(entry))
-        for low, high, bad in ranges:
-            if bad is not None:
-                self.session.status = USAGE
-                self.session.complain(f"invalid rule number: {bad}")
-            elif not alone:
-                self._list_range(entries, report, low, high)
-        if states:
-            self._list_states(report, states, [(low, high) for low, high, bad in ranges if bad is None], bool(ranges))
-
-    def _fetched(self, ranges: list[tuple[int, int, str | None]]) -> Iterable[Entry]:
-        """The rules that the tool asks the kernel for, whose counters set the widths of the columns: those of the
-        widest range, the number behind it, and one more rule."""
-        chain = self.rules.chain
-        last = max((high for _, high, _ in ranges), default=0)
-        if not last:
-            return chain
-        first = min(min(low for low, _, _ in ranges), DEFAULT_RULE)
-        fetched = chain.numbered(first, min(last + 1, DEFAULT_RULE))
-        return fetched + chain.numbered(min(last, DEFAULT_RULE) + 2, DEFAULT_RULE)[:1]
-
-    @staticmethod
-    def _range(word: str) -> tuple[int, int, str | None]:
-        low, rest = leading_number(word)
-        high = low
-        if rest.startswith("-"):
-            high, rest = leading_number(rest[1:])
-        return low & 0xFFFFFFFF, high & 0xFFFFFFFF, word if rest else None
-
-    def _list_range(self, entries: list[Entry], report: Report, low: int, high: int) -> None:
-        found = [entry for entry in entries if low <= entry.rule.number <= high]
-        for entry in found:
-            self.session.print(report.line(entry))
-        if not found:
-            self.session.status = self.session.status or UNAVAILABLE
-            if low == high:
-                self.session.complain(f"rule {low} does not exist")
-            else:
-                self.session.complain(f"no rules in range {low}-{high}")
-
-    def _list_states(self, report: Report, states: list[State], ranges: list[tuple[int, int]], selected: bool) -> None:
-        sizes = f" {self.rules.states.octets}" if self.rules.switches.dynamic_header_sizes else ""
-        self.session.print("## Dynamic rules:\n" if selected else f"## Dynamic rules ({len(states)}{sizes}):\n")
-        for low, high in ranges if selected else [(0, DEFAULT_RULE)]:
-            for state in states:
-                if low <= state.owner.rule.number <= high and self._in_set(state.owner):
-                    self.session.print(report.state(state, self.rules.time()))
+        ListCommand(self.rules, self.words, self.session, self.style(), self.counters, self._in_set).run()
 
     # nat
 
@@ -563,18 +432,6 @@ class _Command:
             quiet=quiet,
             as_addresses=as_addresses,
         ).run()
-
-
-def forget_everything(entry: Entry) -> None:
-    """What ``zero`` does to a rule."""
-    entry.packets = entry.octets = 0
-    entry.matched_at = None
-    entry.logged = 0
-
-
-def forget_log(entry: Entry) -> None:
-    """What ``resetlog`` does to a rule."""
-    entry.logged = 0
 
 
 _Handler = Callable[[_Command], None]

@@ -18,7 +18,7 @@ from rules.errors import CommandError
 from rules.fields import Fields
 from rules.ipfw.chain import Chain
 from rules.ipfw.classic.commands import run_classic
-from rules.ipfw.commands import Session, run_command
+from rules.ipfw.commands import run_command
 from rules.ipfw.engine import Engine
 from rules.ipfw.first.listing import body as first_body
 from rules.ipfw.keepalives import Keepalive, due
@@ -27,6 +27,7 @@ from rules.ipfw.nat.instances import Instances
 from rules.ipfw.pipes import make_pipes
 from rules.ipfw.questions import tables_of
 from rules.ipfw.rule import Action, Rule
+from rules.ipfw.session import Session
 from rules.ipfw.state import StateTable
 from rules.ipfw.step import Entry
 from rules.ipfw.surroundings import NOWHERE, Surroundings

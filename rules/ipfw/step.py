@@ -57,6 +57,16 @@ class Entry:
         """Lines written since the last ``resetlog``."""
         self.step: Step | None = None
 
+    def forget_everything(self) -> None:
+        """What ``zero`` does to a rule."""
+        self.packets = self.octets = 0
+        self.matched_at = None
+        self.logged = 0
+
+    def forget_log(self) -> None:
+        """What ``resetlog`` does to a rule."""
+        self.logged = 0
+
 
 class Step:
     """A rule, made ready."""

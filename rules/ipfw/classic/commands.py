@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rules.ipfw.classic.tables import numbered_table_command
 from rules.ipfw.classic.usage import HELP_TEXT, USAGE_TEXT
-from rules.ipfw.commands import Session, forget_everything, forget_log, getopt
 from rules.ipfw.first import grammar as first
 from rules.ipfw.first.listing import state_line
 from rules.ipfw.first.usage import USAGE_TEXT as FIRST_USAGE_TEXT
@@ -22,6 +21,7 @@ from rules.ipfw.log import cleared_line
 from rules.ipfw.pipes import Kind, take_kind
 from rules.ipfw.report import Columns, Report
 from rules.ipfw.rule import DEFAULT_RULE, Rule
+from rules.ipfw.session import Session, getopt
 from rules.ipfw.setcommands import set_command
 from rules.ipfw.state import State
 from rules.ipfw.step import Entry
@@ -249,11 +249,13 @@ class _Command:
 
     def zero(self) -> None:
         said = "Accounting cleared"
-        self._clear("IP_FW_ZERO", said, said, "cleared", forget_everything, USAGE)
+        self._clear("IP_FW_ZERO", said, said, "cleared", Entry.forget_everything, USAGE)
 
     def resetlog(self) -> None:
         logged = f"All logging counts {'cleared' if self.switches.ipfw_dialect == 'ipfw1' else 'reset'}"
-        self._clear("IP_FW_RESETLOG", "Logging counts reset", logged, "logging count reset", forget_log, DATA_ERROR)
+        self._clear(
+            "IP_FW_RESETLOG", "Logging counts reset", logged, "logging count reset", Entry.forget_log, DATA_ERROR
+        )
 
     def _clear(
         self, call: str, all_done: str, all_logged: str, done: str, clear: Callable[[Entry], None], bad_number: int
@@ -264,7 +266,7 @@ class _Command:
                 clear(entry)
             logs = "cleared" if self.switches.ipfw_dialect == "ipfw1" else "reset"
             self._log_cleared(
-                None, "Accounting cleared" if clear is forget_everything else f"All logging counts {logs}"
+                None, "Accounting cleared" if clear is Entry.forget_everything else f"All logging counts {logs}"
             )
             self.say(f"{all_done}.\n")
         while words:
