@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from rules.ipfw.acceptable import is_acceptable
 from rules.ipfw.chain import RESERVED_SET
-from rules.ipfw.grammar import is_acceptable, read_rule
+from rules.ipfw.grammar import read_rule
 from rules.ipfw.listcommand import ListCommand
 from rules.ipfw.listing import Style
 from rules.ipfw.log import cleared_line

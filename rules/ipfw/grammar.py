@@ -14,30 +14,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import isnan
 
+from rules.ipfw.acceptable import instruction_length
 from rules.ipfw.actions import read_action
-from rules.ipfw.addressing import ADDRESS_WORDS, ports, protocol, source_or_destination
+from rules.ipfw.addressing import ports, protocol, source_or_destination
 from rules.ipfw.names import LIMIT_MASKS
-from rules.ipfw.numberedtables import MOST_TABLES
 from rules.ipfw.options import OPTIONS, Context, unsigned_argument
 from rules.ipfw.questions import (
-    AddressIn,
-    AddressInNumberedTable,
-    AddressInSet,
-    AddressInTable,
-    Comment,
     End,
-    Fib,
-    NumberIn,
-    ReceivedBy,
-    Tagged,
-    TransmittedBy,
 )
-from rules.ipfw.rule import CHANCE_UNIT, DEFAULT_RULE, DEFAULT_STATE, Action, Element, Limit, Log, Rule, TagMark
+from rules.ipfw.rule import CHANCE_UNIT, DEFAULT_STATE, Action, Element, Limit, Log, Rule, TagMark
 from rules.ipfw.switches import Switches
 from rules.ipfw.words import DATA_ERROR, UNAVAILABLE, USAGE, RefusalError, Words, leading_number, state_name
-from rules.predicates import DestinationPort, Predicate, SourcePort, Via
+from rules.predicates import DestinationPort, Predicate, SourcePort
 
-__all__ = ["is_acceptable", "read_chance", "read_rule"]
+__all__ = ["read_chance", "read_rule"]
 
 _STATE_WORDS = ("keep-state", "limit", "record-state", "set-limit")
 _DEFERRING = ("defer-action", "defer-immediate-action")
@@ -258,7 +248,7 @@ class _Body:
     def _ask(self, question: Predicate | None) -> None:
         """Append a question; one that asks nothing leaves a pending ``not`` for the next (G-37)."""
         if question is not None:
-            self._room -= _length(question)
+            self._room -= instruction_length(question)
             if self._room < 0:
                 raise RefusalError("Rule too long", DATA_ERROR)
             self.elements.append(Element(question, self.context.negated))
@@ -363,40 +353,3 @@ class _Body:
         if not mask:
             raise RefusalError("missing limit mask", USAGE)
         return mask, count
-
-
-def _length(question: Predicate) -> int:
-    """How many 32-bit words the kernel's instruction for a question has (G-34)."""
-    match question:
-        case SourcePort(lists) | DestinationPort(lists) | NumberIn(_, lists) | Tagged(lists):
-            return 1 + len(lists.pairs)
-        case AddressIn(_, blocks):
-            return 1 + 2 * len(blocks)
-        case AddressInSet(size=size):
-            return 2 + (size + 31) // 32
-        case AddressInTable(value=value, key=key):
-            return 1 + (value is not None) + 2 * (key is not None)
-        case ReceivedBy() | TransmittedBy() | Via():
-            return 6
-        case Comment(text):
-            return 2 + len(text) // 4
-    return 2
-
-
-def _names_no_table(question: Predicate) -> bool:
-    return isinstance(question, AddressInNumberedTable) and question.number >= MOST_TABLES
-
-
-def is_acceptable(rule: Rule, *, fibs: int) -> bool:
-    """Whether the kernel takes a rule that the tool has read (E-4, G-34)."""
-    lengths = [_length(element.question) for element in rule.elements]
-    return (
-        rule.number < DEFAULT_RULE
-        and all(
-            length <= ADDRESS_WORDS
-            for element, length in zip(rule.elements, lengths, strict=True)
-            if not isinstance(element.question, Comment)
-        )
-        and not any(_names_no_table(element.question) for element in rule.elements)
-        and not any(isinstance(element.question, Fib) and element.question.number >= fibs for element in rule.elements)
-    )

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from rules.ipfw.acceptable import is_acceptable
 from rules.ipfw.classic.tables import numbered_table_command
 from rules.ipfw.classic.usage import HELP_TEXT, USAGE_TEXT
 from rules.ipfw.first import grammar as first
 from rules.ipfw.first.listing import state_line
 from rules.ipfw.first.usage import USAGE_TEXT as FIRST_USAGE_TEXT
-from rules.ipfw.grammar import is_acceptable, read_rule
+from rules.ipfw.grammar import read_rule
 from rules.ipfw.listing import Style
 from rules.ipfw.log import cleared_line
 from rules.ipfw.pipes import Kind, take_kind
