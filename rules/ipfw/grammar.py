@@ -18,7 +18,8 @@ from rules.ipfw.acceptable import instruction_length
 from rules.ipfw.actions import read_action
 from rules.ipfw.addressing import ports, protocol, source_or_destination
 from rules.ipfw.names import LIMIT_MASKS
-from rules.ipfw.options import OPTIONS, Context, unsigned_argument
+from rules.ipfw.optionreading import Context, unsigned_argument
+from rules.ipfw.options import OPTIONS
 from rules.ipfw.questions import (
     End,
 )

@@ -1,25 +1,36 @@
 """The options of a rule: word -> how its arguments are read.
 
-Sources: ipfw(8), RULE OPTIONS; E-16 to E-26, G-35, G-36 and table M-1 of the behavioural notes.  A reader takes the
-words it needs and gives back the question, or None where the option asks nothing (``via any``).
+Sources: ipfw(8), RULE OPTIONS; E-16 to E-26, G-36 of the behavioural notes.  A reader takes the words it needs and
+gives back the question, or None where the option asks nothing (``via any``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 from rules.ipfw.addressing import (
     IP,
     interface,
-    number_or_list,
     ports,
     protocol,
     source_or_destination,
     table_name,
     table_reference,
 )
-from rules.ipfw.names import DSCP_POINTS, FRAGMENT_BITS, GROUPS, IP_OPTIONS, TCP_FLAGS, TCP_OPTIONS, TOS_BITS, USERS
+from rules.ipfw.headeroptions import (
+    dscp,
+    flag_list,
+    fragment,
+    icmp_codes,
+    icmp_types,
+    numbers,
+    precedence,
+    tcp_number,
+    tcp_sizes,
+    version,
+)
+from rules.ipfw.names import GROUPS, IP_OPTIONS, TCP_FLAGS, TCP_OPTIONS, TOS_BITS, USERS
+from rules.ipfw.optionreading import Context, Read, Reader, unsigned_argument
 from rules.ipfw.questions import (
     TABLEARG,
     AddressInTable,
@@ -27,132 +38,37 @@ from rules.ipfw.questions import (
     AnyFragment,
     Comment,
     Diverted,
-    Dscp,
     End,
     Established,
     Family,
     Fib,
     FlowInTable,
-    FragmentBits,
     Incoming,
     IpOptions,
-    IpVersion,
     Mark,
     Never,
     NumberIn,
     OwnedBy,
-    Precedence,
     ReceivedBy,
     SourceReachable,
     Tagged,
     TcpMss,
-    TcpNumber,
     TcpOptions,
     TosBits,
     TransmittedBy,
     VerifyReversePath,
 )
-from rules.ipfw.switches import Switches
 from rules.ipfw.tablequestions import LOOKUP_KEYS
 from rules.ipfw.words import DATA_ERROR, UNAVAILABLE, USAGE, RefusalError, Words, leading_number
-from rules.predicates import (
-    DestinationPort,
-    IcmpCode,
-    IcmpType,
-    LaterFragment,
-    Predicate,
-    Ranges,
-    SourcePort,
-    TcpFlags,
-    Via,
-)
+from rules.predicates import DestinationPort, Predicate, Ranges, SourcePort, TcpFlags, Via
 
-__all__ = ["OPTIONS", "Context", "dscp_point", "unsigned_argument"]
+__all__ = ["OPTIONS"]
 
 _COMMENT_LIMIT = 84
-_COMPLAINTS_OF_2003 = {"ipid requires id": "ipid requires length"}
-
-
-class Context:
-    """What the words before have settled: the protocol named last, whether ``not`` is pending, the system."""
-
-    __slots__ = ("negated", "protocol", "switches")
-
-    def __init__(self, switches: Switches) -> None:
-        self.switches = switches
-        self.protocol = IP
-        self.negated = False
-
-
-class Read(NamedTuple):
-    """What an option asks; ``forgets_not``: a ``not`` before it is lost."""
-
-    question: Predicate | None
-    forgets_not: bool = False
-
-
-Reader = Callable[[Words, Context], Read]
-
-
-def unsigned_argument(words: Words, option: str) -> int:
-    """A number of 1 to 65534, or ``tablearg``; taken."""
-    word = words.need(f"{option}: missing argument")
-    if words.accept("tablearg"):
-        return TABLEARG
-    number, rest = leading_number(word)
-    if not word[:1].isdigit() or rest:
-        raise RefusalError(f"{option}: invalid argument: {word}", DATA_ERROR)
-    if not 1 <= number <= 65534:
-        raise RefusalError(f"{option}: argument is out of range (1..65534): {word}", DATA_ERROR)
-    words.take()
-    return number
-
-
-def dscp_point(word: str) -> int:
-    """A differentiated services code point by name."""
-    if word not in DSCP_POINTS:
-        raise RefusalError("Unknown DSCP code", DATA_ERROR)
-    return DSCP_POINTS[word]
-
-
-def _flags(text: str, table: dict[str, int]) -> tuple[int, int]:
-    """``a,!b`` -> bits that must be set, bits that must be clear."""
-    present = absent = 0
-    for item in text.removesuffix(",").split(","):
-        name = item.removeprefix("!")
-        if name not in table:
-            raise RefusalError(f"invalid flag {name}", DATA_ERROR)
-        if item.startswith("!"):
-            absent |= table[name]
-        else:
-            present |= table[name]
-    return present, absent
 
 
 def _constant(question: Predicate) -> Reader:
     return lambda words, context: Read(question)
-
-
-def _numbers(field: str, complaint: str, refusal: str) -> Reader:
-    def read(words: Words, context: Context) -> Read:
-        lists = context.switches.number_lists
-        words.need(complaint if lists else _COMPLAINTS_OF_2003.get(complaint, complaint))
-        return Read(NumberIn(field, number_or_list(words, refusal, lists=lists)))
-
-    return read
-
-
-def _tcp_sizes(word: str, question: Callable[[Ranges], Predicate]) -> Reader:
-    """``tcpwin`` and ``tcpmss``, which share their complaints where there are both (ipfw2.c of FreeBSD 12)."""
-
-    def read(words: Words, context: Context) -> Read:
-        if "tcpmss" in context.switches.missing_words:
-            words.need("tcpwin requires length")
-            return Read(question(number_or_list(words, "invalid tcpwin len")))
-        words.need("tcpmss/tcpwin requires size")
-        return Read(question(number_or_list(words, f"invalid {word} size")))
-
-    return read
 
 
 def _mark(words: Words, context: Context) -> Read:
@@ -174,51 +90,6 @@ def _hexadecimal(number: int) -> str:
     return f"{number:#x}" if number else "0"
 
 
-def _flag_list(option: str, table: dict[str, int], question: Callable[[int, int], Predicate]) -> Reader:
-    def read(words: Words, context: Context) -> Read:
-        words.need(f"missing argument for {option}")
-        return Read(question(*_flags(words.take(), table)))
-
-    return read
-
-
-def _fragment(words: Words, context: Context) -> Read:
-    """``frag``; where it takes a list and the next word is one, ``frag LIST``."""
-    word = words.peek()
-    names = (word or "").replace("!", "").removesuffix(",").split(",")
-    if not context.switches.fragment_lists or not all(name in FRAGMENT_BITS for name in names):
-        return Read(LaterFragment())
-    present, absent = _flags(words.take(), FRAGMENT_BITS)
-    return Read(LaterFragment() if (present, absent) == (1, 0) else FragmentBits(present, absent))
-
-
-def _icmp_types(words: Words, context: Context) -> Read:
-    """Types up to the highest that the tool takes; one that takes all of them complains in the plural."""
-    words.need("icmptypes requires list of types")
-    highest = context.switches.highest_typed_icmp_type
-    types = _octets(words.take(), "invalid ICMP type" if highest < 0xFF else "invalid ICMP types")
-    if max(types, default=0) > highest:
-        raise RefusalError("ICMP type out of range", DATA_ERROR)
-    return Read(IcmpType(Ranges(tuple((number, number) for number in types))))
-
-
-def _icmp_codes(words: Words, context: Context) -> Read:
-    words.need("icmpcodes requires list of codes")
-    codes = _octets(words.take(), "invalid ICMP codes")
-    return Read(IcmpCode(Ranges(tuple((number, number) for number in codes))))
-
-
-def _octets(rest: str, complaint: str) -> list[int]:
-    """Numbers in C notation, cut to eight bits, in order."""
-    numbers = set()
-    while rest:
-        number, rest = leading_number(rest.removeprefix(","), 0)
-        if rest and not rest.startswith(","):
-            raise RefusalError(complaint, DATA_ERROR)
-        numbers.add(number & 0xFF)
-    return sorted(numbers)
-
-
 def _interface(question: Callable[..., Predicate]) -> Reader:
     def read(words: Words, context: Context) -> Read:
         words.need("recv, xmit, via require interface name or address")
@@ -228,30 +99,6 @@ def _interface(question: Callable[..., Predicate]) -> Reader:
         return Read(question(interface(word, context.switches)))
 
     return read
-
-
-def _version(words: Words, context: Context) -> Read:
-    words.need("ipver requires version")
-    return Read(IpVersion(leading_number(words.take(), 0)[0] & 0xFFFF))
-
-
-def _precedence(words: Words, context: Context) -> Read:
-    words.need("ipprecedence requires value")
-    return Read(Precedence(leading_number(words.take(), 0)[0] & 7))
-
-
-def _dscp(words: Words, context: Context) -> Read:
-    words.need("missing DSCP code")
-    points = set()
-    for item in words.take().split(","):
-        if item[:1].isalpha():
-            points.add(dscp_point(item))
-            continue
-        number = leading_number(item)[0]
-        if not 0 <= number <= 63:
-            raise RefusalError("Invalid DSCP value", DATA_ERROR)
-        points.add(number)
-    return Read(Dscp(frozenset(points)))
 
 
 def _owner(what: str, names: dict[str, int]) -> Reader:
@@ -276,14 +123,6 @@ def _jail(words: Words, context: Context) -> Read:
         text = f'jail "{word}" not found' if context.switches.jail_names else "jail requires prison ID"
         raise RefusalError(text, DATA_ERROR)
     return Read(OwnedBy("jail", number))
-
-
-def _tcp_number(field: str) -> Reader:
-    def read(words: Words, context: Context) -> Read:
-        words.need("tcpseq/tcpack requires argument")
-        return Read(TcpNumber(field, leading_number(words.take(), 0)[0] & 0xFFFFFFFF), forgets_not=True)
-
-    return read
 
 
 def _protocol(words: Words, context: Context) -> Read:
@@ -374,43 +213,43 @@ OPTIONS: dict[str, Reader] = {
     "diverted": _constant(Diverted(3)),
     "diverted-loopback": _constant(Diverted(1)),
     "diverted-output": _constant(Diverted(2)),
-    "frag": _fragment,
-    "fragment": _fragment,
+    "frag": fragment,
+    "fragment": fragment,
     "layer2": _constant(Never("layer2")),
     "bridged": _constant(Never("layer2")),
     "recv": _interface(ReceivedBy),
     "xmit": _interface(TransmittedBy),
     "via": _interface(Via),
-    "icmptypes": _icmp_types,
-    "icmptype": _icmp_types,
-    "icmpcodes": _icmp_codes,
-    "icmpcode": _icmp_codes,
+    "icmptypes": icmp_types,
+    "icmptype": icmp_types,
+    "icmpcodes": icmp_codes,
+    "icmpcode": icmp_codes,
     "ipfrag": _constant(AnyFragment()),
-    "ipttl": _numbers("ttl", "ipttl requires TTL", "invalid ipttl"),
-    "ipid": _numbers("identification", "ipid requires id", "invalid ipid"),
-    "iplen": _numbers("total_length", "iplen requires length", "invalid ip len"),
-    "ipversion": _version,
-    "ipver": _version,
-    "ipprecedence": _precedence,
-    "dscp": _dscp,
-    "ipoptions": _flag_list("ipoptions", IP_OPTIONS, IpOptions),
-    "ipopts": _flag_list("ipoptions", IP_OPTIONS, IpOptions),
-    "iptos": _flag_list("iptos", TOS_BITS, TosBits),
+    "ipttl": numbers("ttl", "ipttl requires TTL", "invalid ipttl"),
+    "ipid": numbers("identification", "ipid requires id", "invalid ipid"),
+    "iplen": numbers("total_length", "iplen requires length", "invalid ip len"),
+    "ipversion": version,
+    "ipver": version,
+    "ipprecedence": precedence,
+    "dscp": dscp,
+    "ipoptions": flag_list("ipoptions", IP_OPTIONS, IpOptions),
+    "ipopts": flag_list("ipoptions", IP_OPTIONS, IpOptions),
+    "iptos": flag_list("iptos", TOS_BITS, TosBits),
     "uid": _owner("uid", USERS),
     "gid": _owner("gid", GROUPS),
     "jail": _jail,
     "established": _constant(Established()),
     "estab": _constant(Established()),
     "setup": _constant(TcpFlags(_SYN, _ACK)),
-    "tcpdatalen": _numbers("tcp_data_length", "tcpdatalen requires length", "invalid tcpdata len"),
-    "tcpoptions": _flag_list("tcpoptions", TCP_OPTIONS, TcpOptions),
-    "tcpopts": _flag_list("tcpoptions", TCP_OPTIONS, TcpOptions),
-    "tcpseq": _tcp_number("tcp_sequence"),
-    "tcpack": _tcp_number("tcp_acknowledgment"),
-    "tcpwin": _tcp_sizes("tcpwin", lambda ranges: NumberIn("tcp_window", ranges)),
-    "tcpmss": _tcp_sizes("tcpmss", TcpMss),
-    "tcpflags": _flag_list("tcpflags", TCP_FLAGS, TcpFlags),
-    "tcpflgs": _flag_list("tcpflags", TCP_FLAGS, TcpFlags),
+    "tcpdatalen": numbers("tcp_data_length", "tcpdatalen requires length", "invalid tcpdata len"),
+    "tcpoptions": flag_list("tcpoptions", TCP_OPTIONS, TcpOptions),
+    "tcpopts": flag_list("tcpoptions", TCP_OPTIONS, TcpOptions),
+    "tcpseq": tcp_number("tcp_sequence"),
+    "tcpack": tcp_number("tcp_acknowledgment"),
+    "tcpwin": tcp_sizes("tcpwin", lambda ranges: NumberIn("tcp_window", ranges)),
+    "tcpmss": tcp_sizes("tcpmss", TcpMss),
+    "tcpflags": flag_list("tcpflags", TCP_FLAGS, TcpFlags),
+    "tcpflgs": flag_list("tcpflags", TCP_FLAGS, TcpFlags),
     "proto": _protocol,
     "src-ip": _address(End.SOURCE, "source"),
     "dst-ip": _address(End.DESTINATION, "destination"),
