@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from rules.addresses import ALL_ONES
 
-__all__ = ["NOWHERE", "Allowed", "Asked", "Block", "Blocks", "allowed_by", "asked", "either", "range_blocks"]
+__all__ = ["NOWHERE", "Allowed", "Asked", "Block", "Blocks", "allowed_by", "asked", "bits_of", "either", "range_blocks"]
 
 Block = tuple[int, int]
 """Base and mask: a value belongs to it when it equals the base where the mask has ones."""
@@ -82,6 +82,11 @@ def either(alternatives: Iterable[Allowed | None]) -> Allowed | None:
     if len(fields) == 1 and len(listed) == len(known):
         return Blocks(listed[0].field, tuple(block for allowed in listed for block in allowed.blocks))
     return asked(fields) if fields <= _FEW_VALUES else None
+
+
+def bits_of(field: str, present: int, absent: int) -> Blocks:
+    """The values that have every bit of ``present`` and none of ``absent``."""
+    return NOWHERE if present & absent else Blocks(field, ((present, present | absent),))
 
 
 def range_blocks(pairs: Iterable[tuple[int, int]]) -> tuple[Block, ...]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from rules.addresses import ALL_ONES, dotted, prefix_length
-from rules.blocks import NOWHERE, Allowed, Blocks, allowed_by, asked, either, range_blocks
+from rules.blocks import Allowed, Blocks, allowed_by, asked, bits_of, either, range_blocks
 from rules.fields import Fields
 
 __all__ = [
@@ -272,9 +272,7 @@ class TcpFlags:
 
     @property
     def allowed(self) -> Allowed:
-        if self.present & self.absent:
-            return NOWHERE
-        return Blocks("tcp_flags", ((self.present, self.present | self.absent),))
+        return bits_of("tcp_flags", self.present, self.absent)
 
     def test(self, fields: Fields) -> bool:
         flags = fields.tcp_flags

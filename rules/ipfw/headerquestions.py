@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from rules.addresses import ALL_ONES
-from rules.blocks import NOWHERE, Allowed, Blocks, asked, range_blocks
+from rules.blocks import NOWHERE, Allowed, Blocks, asked, bits_of, range_blocks
 from rules.fields import OFFSET_MASK, TCP, Fields
 from rules.ipfw.bound import TABLEARG, Bound
 from rules.ipfw.world import Test, TransportCutShortError, World
@@ -161,9 +161,7 @@ class TosBits:
 
     @property
     def allowed(self) -> Allowed:
-        if self.present & self.absent:
-            return NOWHERE
-        return Blocks("tos", ((self.present, self.present | self.absent),))
+        return bits_of("tos", self.present, self.absent)
 
     def test(self, fields: Fields) -> bool:
         tos = fields.tos
