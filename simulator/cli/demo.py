@@ -18,7 +18,7 @@ from rich.text import Text
 
 from simulator.live.demonstration import CHAINS, Bench, Outcome, TunBench, picture, play
 from simulator.live.host import HostError, JobError
-from simulator.live.lessons import Taught, is_linux, run
+from simulator.live.lessons import Taught, is_linux, lesson_for, run
 from simulator.live.simulated import MemoryBench
 from simulator.profiles import PROFILES
 from simulator.programs.registry import ProgramError, find
@@ -77,7 +77,7 @@ def demo(
                 click.echo(f"\n{entry.name}: {entry.summary}\n{entry.options_text()}".rstrip())
             return
         if entry is not None:
-            entry.parser().parse_args(list(words))
+            entry.parser().parse_args(list(words or lesson_for(entry.name).options))
     except ProgramError as error:
         raise click.UsageError(str(error)) from error
     if entry is None:

@@ -12,6 +12,7 @@ Where it happens is a `Bench`: `TunBench` with real network stacks, `simulator.l
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Literal, NamedTuple, Protocol
@@ -97,6 +98,10 @@ class Bench(Protocol):
     mode: str
     """"tun" or "memory"."""
 
+    @property
+    def epoch(self) -> float:
+        """When the clock stood at 0, in seconds since 1970."""
+
     def clock(self) -> Clock:
         """A new clock for a router that will be connected here."""
 
@@ -125,8 +130,10 @@ class TunBench:
     def __init__(self) -> None:
         self._lab = Lab()
         self.privilege = self._lab.privilege
+        self.epoch = time.time()
 
     def clock(self) -> Clock:
+        self.epoch = time.time()
         return WallClock()
 
     def exchange(

@@ -44,6 +44,8 @@ class Lesson:
     """Seconds that are waited for the last answers."""
     profile: str = "linux-2.2"
     """The kernel, unless another is asked for."""
+    options: tuple[str, ...] = ()
+    """Of the program, unless others are given: those without which it cannot start."""
     hint: str = ""
     """What Linux, which has no tee, needs."""
 
@@ -64,6 +66,7 @@ LESSONS = {
         bsd=(f"add 100 divert {{port}} ip from any to any via {RIGHT.interface}",),
         linux=tuple(f"-A {chain} -i {RIGHT.interface} -j DIVERT {{port}}" for chain in ("input", "output")),
         profile="freebsd-13",
+        options=("-interface", RIGHT.interface),
         answered=None,
     ),
     "mss-clamp": Lesson(
@@ -110,12 +113,13 @@ def run(
     has_chains = is_linux(name)
     router = Router(name, clock=bench.clock())
     port = _LINUX_PORT if has_chains else _BSD_PORT
+    options = tuple(options) or lesson.options
     lines, errors = Lines(lambda line: say("program", line)), Lines(lambda line: say("program", line))
     around = Surroundings(
         output=lines,
         errors=errors,
         now=router.clock.now,
-        date=router.clock.now,
+        date=lambda: bench.epoch + router.clock.now(),
         socket=router.socket,
         port=port,
         site=_site,
@@ -123,6 +127,8 @@ def run(
     entry.parser().parse_args(list(options))  # wrong ones are told before anything is shown
     say("demo", "")
     say("demo", f"{name}: {entry.summary}")
+    if options:
+        say("demo", f"{program} {' '.join(options)}")
     for rule in (*lesson.linux,) if has_chains else (*lesson.bsd, "add 65000 allow ip from any to any"):
         command = rule.format(port=port, chain=chain)
         say("demo", f"{'ipchains' if has_chains else 'ipfw'} {command}")
@@ -140,7 +146,7 @@ def run(
             finish(made)
     return Taught(
         program,
-        tuple(options),
+        options,
         name,
         lesson.traffic,
         sent,

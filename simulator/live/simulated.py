@@ -41,6 +41,10 @@ class MemoryBench:
         self._wire: deque[tuple[Interface, bytes]] = deque()
         """Datagrams on their way: where each arrives, and its octets."""
 
+    @property
+    def epoch(self) -> float:
+        return 0.0
+
     def clock(self) -> Clock:
         """A clock that starts at 0; the hosts of the next ping share it."""
         self._clock = SimulatedClock()

@@ -73,6 +73,16 @@ def test_captures(words: list[str], reinjected: int, tmp_path: Path) -> None:
     assert path.stat().st_size == 24 + 6 * (16 + 84)
 
 
+def test_natd_translates_behind_the_outer_interface_unless_told_otherwise() -> None:
+    done = demo("--program", "natd", "--count", "1")
+    assert done.exit_code == 0
+    assert "natd -interface eth1" in done.stdout.splitlines()
+    assert "ip.src 192.168.1.2 -> 10.0.0.1" in done.stdout
+    assert "1 echo request, 1 answered; 2 packets diverted, 2 written back" in done.stdout
+    other = demo("--program", "natd", "--count", "1", "--", "-alias_address", "10.0.0.1")
+    assert "natd -alias_address 10.0.0.1" in other.stdout.splitlines()
+
+
 def test_one_sees_the_rule_the_traffic_the_way_and_what_was_changed() -> None:
     done = demo("--program", "mangle", "--ttl", "42", "--count", "1", "--profile", "freebsd-13")
     lines = done.stdout.splitlines()
