@@ -20,10 +20,14 @@ from simulator.programs.registry import ProgramError
 from simulator.router import IPPROTO_DIVERT
 from simulator.scenario import model
 from simulator.scenario.model import Place, ScriptError
-from simulator.scenario.world import ScriptSocket, Station, World
+from simulator.scenario.world import CopyReader, ScriptSocket, Station, World
 from simulator.sockets.address import BSD_LAYOUT, LINUX_LAYOUT
+from simulator.sockets.netlink import NETLINK_FIREWALL
 
 __all__ = ["ACTIONS", "Done"]
+
+_AF_NETLINK = 16
+_EVERY_GROUP = 0xFFFFFFFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,27 +87,46 @@ def _socket(world: World, line: model.Socket, place: Place) -> Done:
         raise ScriptError(place, f"there is a socket {line.name!r} already")
     if line.name == "it" or line.name in world.stations or world.is_interface(line.name):
         raise ScriptError(place, f"{line.name!r} is taken: give the socket another name")
-    kind, proto = {
-        "divert": (socket.SOCK_RAW, IPPROTO_DIVERT),
-        "udp": (socket.SOCK_DGRAM, 0),
-        "raw": (socket.SOCK_RAW, line.number),
+    if line.kind == "tap":
+        return _tap(world, line, place)
+    family, kind, proto, address = {
+        "divert": (socket.AF_INET, socket.SOCK_RAW, IPPROTO_DIVERT, (line.address or "0.0.0.0", line.number)),
+        "udp": (socket.AF_INET, socket.SOCK_DGRAM, 0, (line.address or "0.0.0.0", line.number)),
+        "raw": (socket.AF_INET, socket.SOCK_RAW, line.number, None),
+        "netlink": (_AF_NETLINK, socket.SOCK_RAW, NETLINK_FIREWALL, (0, _EVERY_GROUP)),
     }[line.kind]
     try:
-        made = station.router.socket(socket.AF_INET, kind, proto, owner=line.owner)
+        made = station.router.socket(family, kind, proto, owner=line.owner)
     except ValueError as error:
         raise ScriptError(place, str(error)) from None
     except OSError as error:
         return _failed(station, error.errno or 0)
     made.setblocking(False)
-    world.sockets[line.name] = ScriptSocket(line.name, made, station)
-    if line.kind == "raw":
+    reader = CopyReader if line.kind == "netlink" else ScriptSocket
+    world.sockets[line.name] = reader(line.name, made, station)
+    if address is None:
         return Done(station)
     try:
-        made.bind((line.address or "0.0.0.0", line.number))
+        made.bind(address)
     except OSError as error:
         return _failed(station, error.errno or 0)
     except OverflowError as error:
         raise ScriptError(place, str(error)) from None
+    return Done(station)
+
+
+def _tap(world: World, line: model.Socket, place: Place) -> Done:
+    station, interface = world.interface(line.address or "", place)
+    if line.owner not in ("root", 0):
+        return _failed(station, errno.EPERM)
+    try:
+        made = station.router.tap(interface, line.filter)
+    except (ImportError, ValueError) as error:
+        raise ScriptError(place, str(error)) from None
+    except OSError as error:
+        return _failed(station, error.errno or 0)
+    made.setblocking(False)
+    world.sockets[line.name] = ScriptSocket(line.name, made, station)
     return Done(station)
 
 

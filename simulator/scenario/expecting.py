@@ -15,8 +15,9 @@ from simulator.scenario import model
 from simulator.scenario.acting import Done
 from simulator.scenario.model import Place, ScriptError
 from simulator.scenario.packets import MismatchError, compare, compare_fields
-from simulator.scenario.world import ScriptSocket, Station, World
+from simulator.scenario.world import CopyReader, ScriptSocket, Station, World
 from simulator.sockets.address import Address
+from simulator.sockets.tap import TapAddress
 from simulator.trace import Event, Kind
 
 __all__ = ["EXPECTATIONS", "UnmetError"]
@@ -141,13 +142,11 @@ def _reads(world: World, line: model.Reads, past: Done, place: Place) -> None:
 
     def take() -> bytes | None:
         try:
-            octets, found.address = found.socket.recvfrom(65535)
+            return found.read()
         except BlockingIOError:
             return None
         except OSError as error:
             raise UnmetError(f"{line.socket} reads: {error.strerror}") from None
-        assert isinstance(octets, bytes)
-        return octets
 
     outgoing = frozenset({"ip.chksum"})  # what a divert socket is given outgoing has none that is right (bsd.md R-14)
     _expect_packets(world, line.packets, line.within, take, where=f"{line.socket} reads", ignored=outgoing, skips=False)
@@ -176,6 +175,8 @@ def _check_address(line: model.Reads, found: ScriptSocket) -> None:
 
 def _interface_in(found: ScriptSocket) -> str:
     """The interface's name, as far as the address carries it: on BSD seven characters of it (bsd.md R-6)."""
+    if isinstance(found, CopyReader) or isinstance(found.address, TapAddress):
+        return str(found.address[0])
     if not isinstance(found.address, Address):
         return ""
     is_linux = isinstance(found.station.router.profile, LinuxProfile)  # whose octets there hold the chain's name

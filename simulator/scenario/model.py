@@ -182,12 +182,16 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Socket:
-    """``socket NAME divert [ADDRESS] PORT | udp [ADDRESS] PORT | raw PROTOCOL [as USER]``"""
+    """``socket NAME divert [ADDRESS] PORT | udp [ADDRESS] PORT | raw PROTOCOL | tap INTERFACE [FILTER] | netlink``,
+    then perhaps ``as USER``."""
 
     name: str
     kind: str
-    number: int
+    number: int = 0
     address: str | None = None
+    """Of divert and UDP sockets the address, of a tap the interface."""
+    filter: str = ""
+    """Of a tap, in tcpdump's words."""
     owner: str | int = "root"
     """A user's name or number."""
 

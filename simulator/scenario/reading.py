@@ -363,11 +363,11 @@ class _Builder(Transformer[Token, list[model.Line]]):
         return self._at(meta, model.Program(port, words[1], tuple(words[2:])))
 
     def socket(self, meta: Meta, children: list[Anything]) -> Anything:
-        kind, of, address = children[1]
+        kind, of, address, only = children[1]
         owner: str | int = "root"
         if (user := children[2]) is not None:
             owner = self._number(user) if user.type == "NUMBER" else str(user)
-        return self._at(meta, model.Socket(str(children[0]), kind, of, address, owner))
+        return self._at(meta, model.Socket(str(children[0]), kind, of, address, only, owner))
 
     def divert(self, meta: Meta, children: list[Token | None]) -> Anything:
         return "divert", *self._bound(children)
@@ -375,13 +375,20 @@ class _Builder(Transformer[Token, list[model.Line]]):
     def udp(self, meta: Meta, children: list[Token | None]) -> Anything:
         return "udp", *self._bound(children)
 
-    def _bound(self, children: list[Token | None]) -> tuple[int, str | None]:
+    def _bound(self, children: list[Token | None]) -> tuple[int, str | None, str]:
         address, port = children
         assert port is not None
-        return self._number(port), None if address is None else str(address)
+        return self._number(port), None if address is None else str(address), ""
 
     def raw(self, meta: Meta, children: list[Token]) -> Anything:
-        return "raw", self._number(children[0]), None
+        return "raw", self._number(children[0]), None, ""
+
+    def tap(self, meta: Meta, children: list[Token | None]) -> Anything:
+        interface, only = children
+        return "tap", 0, str(interface), "" if only is None else self._text(only)
+
+    def netlink(self, meta: Meta, children: list[Token]) -> Anything:
+        return "netlink", 0, None, ""
 
     # Packets
 

@@ -22,6 +22,7 @@ from simulator.programs.listening import Listeners, LoopError
 from simulator.router import Router
 from simulator.scenario.model import Place, ScriptError
 from simulator.scenario.packets import Library, ReadPacket
+from simulator.sockets.netlink import parse_message
 from simulator.trace import Event
 
 __all__ = ["ScriptSocket", "Station", "Wire", "World", "listed_rules"]
@@ -83,6 +84,21 @@ class ScriptSocket:
     station: Station
     address: Any = None
     """The address that came with what it read last."""
+
+    def read(self, flags: int = 0) -> bytes:
+        """The next packet.  :raises OSError: BlockingIOError above all, when there is none."""
+        octets, self.address = self.socket.recvfrom(65535, flags)
+        assert isinstance(octets, bytes)
+        return octets
+
+
+class CopyReader(ScriptSocket):
+    """A netlink socket: the address of a copy is its interface's name and its mark."""
+
+    def read(self, flags: int = 0) -> bytes:
+        message = parse_message(super().read(flags))
+        self.address = message.interface, message.mark
+        return message.octets
 
 
 class World:
@@ -217,7 +233,7 @@ class World:
             if self.allows_all or ("", name) in self.allowed:
                 continue
             if not each.socket.closed and each.socket.readable:
-                yield f"{name} was given", each.socket.recvfrom(65535, MSG_PEEK | MSG_DONTWAIT)[0]
+                yield f"{name} was given", each.read(MSG_PEEK | MSG_DONTWAIT)
 
 
 def listed_rules(router: Router) -> Iterator[tuple[str, str]]:

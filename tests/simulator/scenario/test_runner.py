@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from simulator.bpf import compile_filter
 from simulator.links import captures
 from simulator.scenario.reading import read
 from simulator.scenario.runner import CaseResult, play
@@ -68,6 +69,12 @@ GOOD = {
     "no listener": "ipchains -A input -j DIVERT 1\neth0 receives ping\nexpect dropped NO_LISTENER",
     "closed": "ipchains -A input -j DIVERT 1\nsocket d divert 1\nd closes\neth0 receives ping\n"
     "expect dropped NO_LISTENER",
+    "tap": "socket t tap eth0\neth0 receives ping\nexpect t reads ping interface eth0\nexpect eth1 sends any\n"
+    "t writes home\nexpect eth0 sends home",
+    "tap of another user": "socket t tap eth0 as www\nexpect failure EPERM",
+    "netlink": "ipchains -A input -p icmp -o -m 7\nsocket n netlink\neth0 receives ping\n"
+    "expect n reads ping tag 7 interface eth0\nexpect n reads nothing\nexpect eth1 sends any",
+    "netlink of another user": "socket n netlink as www\nexpect failure EPERM",
     "program": "ipchains -A input -j DIVERT 1\nprogram 1 passthrough\neth0 receives ping\nexpect eth1 sends any",
     "path": "eth0 receives ping\nexpect path input accept, forward accept, output accept by output:policy\n"
     "expect eth1 sends any",
@@ -114,6 +121,21 @@ BAD = {
     ),
     "a packet": ("eth0 receives ping\nexpect eth1 sends nothing", 2, "eth1 sends: a packet, where none was expected"),
     "left over": ("eth0 receives ping", 1, "eth1 sent a packet that no line expected: icmp from 192.168.1.2 to 10.0"),
+    "unread of a tap": (
+        "socket t tap eth0\neth0 receives ping\nexpect eth1 sends any",
+        3,
+        "t was given a packet that no",
+    ),
+    "tap's interface": (
+        "socket t tap eth1\neth0 receives ping\nexpect eth1 sends any\nexpect t reads any interface eth0",
+        4,
+        "t reads: interface is eth1, not eth0",
+    ),
+    "unread copy": (
+        "ipchains -A input -o -j DENY\nsocket n netlink\neth0 receives ping",
+        3,
+        "n was given a packet that",
+    ),
     "unread": (
         "ipchains -A input -j DIVERT 1\nsocket d divert 1\neth0 receives ping",
         3,
@@ -189,6 +211,7 @@ NONSENSE = {
     "piece": (WORLD, "eth0 receives fragment 3 of ping at 68", "no fragment 3: there are 1"),
     "field": (WORLD, "eth0 receives ping with ttl=300", "ip.ttl=300 is not in 0 to 255"),
     "option name": (WORLD, "socket d divert 1\nd sets SO_FROB 1", "no socket option 'SO_FROB'"),
+    "tap": (WORLD, "socket t tap eth9", "no interface 'eth9'"),
     "user": (WORLD, "socket d divert 1 as frob", "no such user: 'frob'"),
     "joined": (WORLD, "link eth0 to eth0", "eth0 cannot be joined to itself"),
 }
@@ -296,6 +319,23 @@ expect em1 sends ping with ttl=63
 expect path in allow, out allow
 """
     assert failures(text, BSD) == []
+
+
+def test_a_tap_with_a_filter() -> None:
+    try:
+        compile_filter("icmp")
+    except ImportError as error:
+        pytest.skip(str(error))
+    text = 'socket t tap em0 "udp port 53"\nem0 receives ping\nem0 receives udp from 192.168.1.2 5 to 10.0.0.2 53\n'
+    text += "expect t reads udp from 192.168.1.2 5 to 10.0.0.2 53\nallow other packets on em1"
+    assert failures(text, BSD) == []
+    (failure,) = run('socket t tap em0 "udp prt 53"', BSD).failures
+    assert failure.is_script_error
+    assert "udp prt 53" in failure.why or "syntax error" in failure.why
+
+
+def test_a_bsd_has_no_netlink() -> None:
+    assert failures("socket n netlink\nexpect failure EAFNOSUPPORT", BSD) == []
 
 
 def test_a_program_s_date_is_the_time_of_the_script_from_1970_on(tmp_path: Path) -> None:
