@@ -5,11 +5,14 @@ from __future__ import annotations
 import io
 import json
 import shlex
+import signal
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
+from threading import Event
 
 import click
 from rich.console import Console
@@ -76,6 +79,8 @@ def replay(
     interfaces have the router's names.  Exit status 0, or 2 for input that makes no sense; of a damaged capture, what
     could be read is played and reported first.
     """
+    if output is not None and output.exists() and output.samefile(capture):
+        raise click.UsageError(f"-w {output} is the capture itself: it would be overwritten while it is read")
     router = _router(profile, switches)
     entering = assignments(arriving, "--in", IPv4Interface)
     for name, address in (entering | assignments(interfaces, "--interface", IPv4Interface)).items():
@@ -92,8 +97,10 @@ def replay(
     with ExitStack() as stack:
         writer = PcapngWriter(stack.enter_context(output.open("wb", buffering=1 << 20))) if output else None
         player = Replay(router, listeners, entering, writer)
-        damage = _play(player, capture)
-        player.finish()
+        interrupted = Event()
+        with _interruptible(interrupted):
+            damage = _play(player, capture, interrupted)
+            player.finish()
     if as_json:
         report = {"capture": str(capture), **player.tally.as_json(), **player.watcher.as_json()}
         report |= {"ledger": router.ledger.as_dict(), "error": damage}
@@ -102,23 +109,48 @@ def replay(
         _print(player)
         if damage:
             click.echo(f"{capture}: {damage}", err=True)
-    sys.exit(2 if damage else 0)
+    sys.exit(130 if interrupted.is_set() else 2 if damage else 0)
 
 
-def _play(player: Replay, capture: Path) -> str | None:
+def _play(player: Replay, capture: Path, interrupted: Event) -> str | None:
     """Play it all, with a bar on a terminal; what stopped it, if something did."""
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
     try:
         with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
             task = progress.add_task(capture.name, total=capture.stat().st_size)
-            for packet in _every(player.play(read(capture)), 1000):
+            for packet in _every(player.play(_until(interrupted, read(capture))), 1000):
                 progress.update(task, completed=packet.offset)
     except CaptureError as error:
         return str(error)
     except (LoopError, ProgramFailedError) as error:
         return str(error)
-    return None
+    return f"interrupted after {player.tally.packets} packets" if interrupted.is_set() else None
+
+
+@contextmanager
+def _interruptible(interrupted: Event) -> Iterator[None]:
+    """Inside, the first Ctrl-C only says so: what is under way is finished, and what is written is whole."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def note(number: int, frame: object) -> None:
+        interrupted.set()
+        signal.signal(signal.SIGINT, before)  # the second one ends it at once
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _until(interrupted: Event, packets: Iterator[Captured]) -> Iterator[Captured]:
+    for packet in packets:
+        if interrupted.is_set():
+            return
+        yield packet
 
 
 def _every(packets: Iterator[Captured], count: int) -> Iterator[Captured]:

@@ -21,7 +21,7 @@ from simulator.scenario.model import Place, ScriptError
 from simulator.scenario.report import case_title, failure_report, summary_line
 from simulator.scenario.runner import CaseResult, Failure, ScriptResult, play_case
 from simulator.traces.journeys import Journey, SelectionError, Selector, journeys
-from simulator.traces.page import Listing, Shown, page
+from simulator.traces.page import Listing, Shown, Unmet, page
 from simulator.traces.page import Moment as PageMoment
 from simulator.traces.paths import Paths
 from simulator.traces.phases import phases, phases_as_json
@@ -115,6 +115,9 @@ def _play(paths: list[Path], wanted: str | None) -> tuple[list[ScriptResult], li
             except ScriptError as error:
                 errors.append(error)
                 continue
+            except OSError as error:
+                errors.append(ScriptError(Place(str(path), 1, 1), f"cannot read it: {error.strerror or error}"))
+                continue
             result = ScriptResult(script, [])
             for case in script.blocks:
                 title = case_title(script, case.name)
@@ -143,6 +146,9 @@ def _shown(result: ScriptResult, case: CaseResult, views: _Views) -> Shown:
         ],
         listings=[Listing(bisect_left(kept, each.moment), each.router, each.rules) for each in case.listings],
         families=case.families,
+        failures=[
+            Unmet(max(bisect_left(kept, each.moment) - 1, 0), _line(each.place), each.why) for each in case.failures
+        ],
     )
 
 

@@ -32,7 +32,7 @@ class Folder:
         return path
 
     def text(self, name: str) -> str:
-        return self.find(name).read_text(encoding="utf-8")
+        return self.find(name).read_text(encoding="utf-8-sig")
 
     def packet(self, name: str, number: int) -> bytes:
         """A packet of a capture, counted from 1, or a file of hex digits."""
@@ -53,7 +53,7 @@ def load(path: Path) -> tuple[Script, ReadPacket]:
     if path.stat().st_size > LARGEST_FILE:
         raise ScriptError(Place(str(path), 1, 1), f"a script has at most {LARGEST_FILE:,} octets")
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise ScriptError(Place(str(path), 1, 1), f"not text in UTF-8: {error.reason} at octet {error.start}") from None
     return read(text, str(path), reader), folder.packet

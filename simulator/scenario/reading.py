@@ -38,6 +38,29 @@ MOST_LINES = 20_000
 _DEEPEST = 8
 """Includes inside includes."""
 
+_MOST_NESTED = 50
+"""Brackets inside brackets."""
+
+_MOST_PIECES = 10_000
+"""Numbers behind ``order``."""
+
+
+class _Allowance:
+    """The lines that may still come: an included script's count each time that it is included."""
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+        self._left = MOST_LINES
+
+    def spend(self, text: str, place: Place | None) -> None:
+        self._left -= text.count("\n") + 1
+        if self._left < 0:
+            most = f"a script has at most {MOST_LINES} lines"
+            if place is None:
+                raise ScriptError(Place(self._file, MOST_LINES, 1), most)
+            raise ScriptError(place, f"{most}, those of what it includes too")
+
+
 _ANNOUNCED = re.compile(r"^Fails: *(\S.*)$", re.M)
 
 
@@ -49,7 +72,9 @@ def read(text: str, file: str, reader: Reader | None = None) -> model.Script:
     description = _description(text)
     announced = tuple(_ANNOUNCED.findall(description))
     try:
-        script = _read(text, file, reader, 0)
+        allowance = _Allowance(file)
+        allowance.spend(text.removesuffix("\n"), None)
+        script = _read(text, file, reader, 0, allowance)
     except ScriptError as error:
         if not announced:
             raise
@@ -59,10 +84,9 @@ def read(text: str, file: str, reader: Reader | None = None) -> model.Script:
     return replace(script, announced=announced)
 
 
-def _read(text: str, file: str, reader: Reader | None, depth: int) -> model.Script:
-    if text.count("\n") > MOST_LINES:
-        raise ScriptError(Place(file, MOST_LINES, 1), f"a script has at most {MOST_LINES} lines")
+def _read(text: str, file: str, reader: Reader | None, depth: int, allowance: _Allowance) -> model.Script:
     source = text if text.endswith("\n") else text + "\n"
+    _check_nesting(source, file)
     try:
         lines = _Builder(file, source).transform(_parser().parse(source))
     except UnexpectedInput as error:
@@ -82,7 +106,7 @@ def _read(text: str, file: str, reader: Reader | None, depth: int) -> model.Scri
                 current = []
                 cases.append(model.CaseBlock(name, line.place, ()))
             case _Include(path):
-                current += _included(path, line.place, reader, depth)
+                current += _included(path, line.place, reader, depth, allowance)
             case _:
                 current.append(line)
         if cases:
@@ -90,7 +114,22 @@ def _read(text: str, file: str, reader: Reader | None, depth: int) -> model.Scri
     return model.Script(file, _description(text), tuple(setup), tuple(cases))
 
 
-def _included(path: str, place: Place, reader: Reader | None, depth: int) -> tuple[model.Line, ...]:
+def _check_nesting(source: str, file: str) -> None:
+    """Brackets nested beyond any use would exhaust the stack of what reads them."""
+    if source.count("(") + source.count("[") <= _MOST_NESTED:
+        return
+    for at, line in enumerate(source.split("\n"), start=1):
+        depth = 0
+        for column, character in enumerate(line, start=1):
+            depth += (character in "([") - (character in ")]" and depth > 0)
+            if depth > _MOST_NESTED:
+                shown = line[: column + 20]
+                raise ScriptError(Place(file, at, column, shown), f"brackets are nested {_MOST_NESTED} deep at most")
+
+
+def _included(
+    path: str, place: Place, reader: Reader | None, depth: int, allowance: _Allowance
+) -> tuple[model.Line, ...]:
     if reader is None:
         raise ScriptError(place, "this script has no folder to include from")
     if depth == _DEEPEST:
@@ -100,7 +139,8 @@ def _included(path: str, place: Place, reader: Reader | None, depth: int) -> tup
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise ScriptError(place, f"cannot include {path!r}: {reason}") from None
-    script = _read(text, path, reader, depth + 1)
+    allowance.spend(text.removesuffix("\n"), place)
+    script = _read(text, path, reader, depth + 1, allowance)
     if script.cases:
         raise ScriptError(script.cases[0].place, "an included script has no cases")
     return script.setup
@@ -312,7 +352,7 @@ class _Builder(Transformer[Token, list[model.Line]]):
         return self._at(meta, model.Address(str(children[0]), str(children[1])))
 
     def route(self, meta: Meta, children: list[Anything]) -> Anything:
-        return self._at(meta, model.Route(str(children[0]), **children[1]))
+        return self._at(meta, model.Route("0.0.0.0/0" if children[0] == "default" else str(children[0]), **children[1]))
 
     def via(self, meta: Meta, children: list[Token]) -> dict[str, str]:
         return {"via": str(children[0])}
@@ -400,6 +440,8 @@ class _Builder(Transformer[Token, list[model.Line]]):
         return model.Fragments(whole, self._number(mtu), order or (), self._place(meta))
 
     def order(self, meta: Meta, children: list[Token]) -> tuple[int, ...]:
+        if len(children) > _MOST_PIECES:
+            raise ScriptError(self._place(children[_MOST_PIECES]), f"at most {_MOST_PIECES:,} fragments in an order")
         return tuple(map(self._number, children))
 
     def one(self, meta: Meta, children: list[Anything]) -> Anything:
@@ -510,6 +552,10 @@ class _Builder(Transformer[Token, list[model.Line]]):
         return model.ReadAddress(
             None if host is None else str(host), None if tag is None else self._number(tag), interface
         )
+
+    def came_with_tag_first(self, meta: Meta, children: list[Token | None]) -> model.ReadAddress:
+        tag, host, interface = children
+        return self.came_with(meta, [host, tag, interface])
 
     def came_in(self, meta: Meta, children: list[Token]) -> str:
         return str(children[0]) if children else ""

@@ -38,6 +38,8 @@ class Failure:
     """What happened since the action before, unless an earlier failure of the case has told it."""
     is_script_error: bool = False
     """The line makes no sense; the case ended here."""
+    moment: int = 0
+    """How many moments of the case had been by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +211,9 @@ class _Player:
         self._keep(self._acted)
         for where, octets in self._world.leftovers():
             why = f"{where} a packet that no line expected: {speak(octets)}"
-            self._result.failures.append(Failure(self._came_from(octets) or place, why))
+            self._result.failures.append(
+                Failure(self._came_from(octets) or place, why, moment=len(self._result.moments))
+            )
         for station in self._world.stations.values():
             if not station.router.ledger.balanced:
                 self._fail(place, f"the ledger of {station.name} does not balance: {station.router.ledger}")
@@ -242,7 +246,9 @@ class _Player:
         self._keep(self._acted)
         since = () if self._told == self._acted else tuple(self._since_action())
         self._told = self._acted
-        self._result.failures.append(Failure(place, why, expected, actual, since, is_script_error))
+        self._result.failures.append(
+            Failure(place, why, expected, actual, since, is_script_error, len(self._result.moments))
+        )
 
     def _since_action(self) -> Iterator[Moment]:
         return (moment for moment in self._result.moments if moment.place == self._acted)

@@ -18,7 +18,7 @@ from simulator.traces.journeys import Journey, journeys, stages
 from simulator.traces.phases import fate_words, stage_words
 from simulator.wire.named import dissect
 
-__all__ = ["MOST_STEPS", "Listing", "Moment", "Shown", "page"]
+__all__ = ["MOST_STEPS", "Listing", "Moment", "Shown", "Unmet", "page"]
 
 MOST_STEPS = 5_000
 """Steps of a case that a page holds; what comes behind is left out, and the page says so."""
@@ -42,6 +42,15 @@ class Listing:
     rules: tuple[tuple[str, str], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Unmet:
+    """What was expected and did not happen: after which step, the line that expected it, and why."""
+
+    step: int
+    line: str
+    why: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Shown:
     """What a page shows of one case."""
@@ -52,6 +61,7 @@ class Shown:
     listings: Sequence[Listing]
     families: dict[str, str]
     """``linux`` or ``bsd`` for each router."""
+    failures: Sequence[Unmet] = ()
 
 
 def page(cases: Iterable[Shown], title: str) -> str:
@@ -75,6 +85,10 @@ def _case(case: Shown) -> dict[str, Any]:
         "description": case.description,
         "families": case.families,
         "steps": _steps(case, kept),
+        "failures": [
+            {"step": min(each.step, max(len(kept) - 1, 0)), "line": each.line, "why": each.why}
+            for each in case.failures
+        ],
         "left_out": len(moments) - len(kept),
         "listings": [
             {"step": listing.step, "router": listing.router, "rules": [list(rule) for rule in listing.rules]}

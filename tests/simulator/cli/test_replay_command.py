@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -185,3 +187,25 @@ def test_a_rule_that_is_refused(tmp_path: Path) -> None:
     result = invoke(tmp_path, [], *SITE, rules="\nadd 100 frob\n")
     assert result.exit_code == 2
     assert "rules:2: ipfw: invalid action frob" in result.output
+
+
+def test_the_capture_itself_is_not_written_over(tmp_path: Path) -> None:
+    path = tmp_path / "in.pcap"
+    result = invoke(tmp_path, [(1.0, WEB)], *SITE, "-w", str(path))
+    assert result.exit_code == 2
+    assert "is the capture itself" in result.output
+    assert len(list(read(path))) == 1
+
+
+def test_an_interrupt_leaves_a_whole_pcapng(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(path: Path) -> Iterator[Captured]:
+        for packet in read(path):
+            if packet.number == 3:
+                signal.raise_signal(signal.SIGINT)
+            yield packet
+
+    monkeypatch.setattr("simulator.cli.replay.read", interrupted)
+    result = invoke(tmp_path, [(float(when), NAMES) for when in range(9)], *SITE, "-w", str(tmp_path / "out.pcapng"))
+    assert result.exit_code == 130
+    assert "interrupted after 2 packets" in result.output
+    assert len(list(read(tmp_path / "out.pcapng"))) == 4  # each as it came and as it left

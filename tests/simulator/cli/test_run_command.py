@@ -95,3 +95,24 @@ def test_traces_and_paths(tmp_path: Path) -> None:
     assert [each["packet"] for each in report["cases"][0]["trace"]] == [1, 2]
     assert [each["count"] for each in report["cases"][0]["paths"]] == [1, 1]
     assert "the body of an ipfw rule is wanted" in invoke(tmp_path / "a.scn", "--only", "foo from any").output
+
+
+def test_the_page_shows_what_was_not_as_expected(folder: Path) -> None:
+    page = folder / "page.html"
+    assert invoke(folder / "bad.scn", "--html", page).exit_code == 1
+    assert '"failures":[{"step":0,"line":"3: expect log ' in page.read_text()
+
+
+def test_an_unreadable_script_does_not_stop_the_others(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read_text = Path.read_text
+
+    def refused(path: Path, **options: str) -> str:
+        if path.name == "bad.scn":
+            raise PermissionError(13, "Permission denied")
+        return read_text(path, **options)
+
+    monkeypatch.setattr(Path, "read_text", refused)
+    result = invoke(folder / "bad.scn", folder / "good.scn")
+    assert result.exit_code == 2
+    assert "bad.scn:1:1: cannot read it: Permission denied" in result.output
+    assert "1 script, 1 case: 1 passed" in result.output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -199,3 +200,37 @@ def test_any_text_is_a_script_or_an_error_with_a_place(text: str) -> None:
     except ScriptError as error:
         place = error.place
     assert place is None or 1 <= place.line <= text.count("\n") + 2
+
+
+def test_what_people_write_first() -> None:
+    assert statement("route default via 10.0.0.9") == statement("route 0.0.0.0/0 via 10.0.0.9")
+    found = statement("expect d reads any tag 100 address 10.0.0.9 within 2s")
+    assert found == replace(
+        statement("expect d reads any address 10.0.0.9 tag 100 within 2s"),  # type: ignore[type-var]
+        packets=found.packets,  # type: ignore[attr-defined]
+    )
+
+
+def test_a_list_of_words_goes_on_behind_a_comma() -> None:
+    found = statement("em0 receives tcp from 10.0.0.2 1 to 10.0.0.1 2 tcpflags syn,ack ttl 3")
+    assert isinstance(found, model.Receives)
+    assert isinstance(found.packets, model.Said)
+    assert (found.packets.spoken.fields["tcp.flags"], found.packets.spoken.fields["ip.ttl"]) == (0x12, 3)
+
+
+@pytest.mark.parametrize("brackets", ["IP(" * 5000 + ")" * 5000, "IP(dst=" + "[" * 5000 + "]" * 5000 + ")"])
+def test_brackets_without_end(brackets: str) -> None:
+    with pytest.raises(ScriptError, match="brackets are nested 50 deep at most") as failure:
+        read("router linux-2.2\neth0 receives " + brackets, "a.scn")
+    assert failure.value.place.line == 2
+
+
+def test_includes_that_multiply_are_counted_each_time() -> None:
+    texts = {f"{number}": f'include "{number + 1}"\n' * 10 for number in range(8)}
+    with pytest.raises(ScriptError, match="at most 20000 lines, those of what it includes too"):
+        read('include "1"\n' * 5, "a.scn", lambda name: texts.get(name, "allow other packets\n" * 9))
+
+
+def test_an_order_has_an_end() -> None:
+    with pytest.raises(ScriptError, match="at most 10,000 fragments in an order"):
+        read("eth0 receives fragments of p at 576 order " + "1 " * 10_001, "a.scn")
