@@ -6,81 +6,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rules.addresses import mask_of
 from rules.fields import ICMP, TCP, UDP, Header
-from rules.ipchains import CommandError, Decision, Flag, Inverse, Rule, Tables, as_matched
+from rules.ipchains import CommandError, Decision, Inverse, Rule, Tables, as_matched
 from rules.ipchains.numbers import dotted_quad, internet_address, signed, unsigned
 from rules.ipchains.questions import questions
 from rules.ipchains.saving import restore, save
 from rules.ipchains.sockopt import pack_rule, unpack_rule
+from rules.strategies import ipchains_rules
+from rules.strategies.ipchains import USER_CHAINS
 
 ADDRESSES = st.sampled_from([0x0A000001, 0x0A000002, 0x0A0000FF, 0xC0A80101]) | st.integers(0, 0xFFFFFFFF)
-MASKS = st.integers(0, 32).map(mask_of) | st.sampled_from([0xFF00FF00, 0x000000FF])
 INTERFACES = ("eth0", "eth1", "ppp0", "lo")
 PORTS = st.sampled_from([0, 1, 22, 80, 1024, 65535]) | st.integers(0, 65535)
-RANGES = st.just((0, 65535)) | st.tuples(PORTS, PORTS)
-USER_CHAINS = ("u0", "u1")
 
 
-@st.composite
-def rules(draw: st.DrawFn, chain: str = "input", targets: tuple[str, ...] = USER_CHAINS) -> Rule:
-    """Rules that the tool can say for this chain."""
-    flags, inverse = Flag(0), Inverse(0)
-    protocol = draw(st.sampled_from([0, ICMP, TCP, UDP, 47, 300]))
-    inverse |= draw(st.sampled_from([Inverse(0), Inverse.SOURCE, Inverse.SOURCE | Inverse.DESTINATION]))
-    inverted_protocol = bool(protocol) and draw(st.booleans())
-    if inverted_protocol:
-        inverse |= Inverse.PROTOCOL
-    has_ports = protocol in (ICMP, TCP, UDP) and not inverted_protocol
-    source_ports, destination_ports = draw(st.tuples(RANGES, RANGES)) if has_ports else ((0, 65535), (0, 65535))
-    if has_ports:
-        inverse |= draw(st.sampled_from([Inverse(0), Inverse.SOURCE_PORTS, Inverse.DESTINATION_PORTS]))
-    bare = (source_ports, destination_ports) == ((0, 65535), (0, 65535)) and not inverse & (
-        Inverse.SOURCE_PORTS | Inverse.DESTINATION_PORTS
-    )
-    if protocol == TCP and has_ports and draw(st.booleans()):
-        flags |= Flag.SYN
-        inverse |= draw(st.sampled_from([Inverse(0), Inverse.SYN]))
-    if draw(st.booleans()):
-        flags |= Flag.FRAGMENT
-        if not bare or Flag.SYN in flags or draw(st.booleans()):
-            inverse |= Inverse.FRAGMENT
-    interface = draw(st.sampled_from(["", "eth", "eth0", "ppp"]))
-    if not interface or draw(st.booleans()):
-        flags |= Flag.WILDCARD
-    inverse |= draw(st.sampled_from([Inverse(0), Inverse.INTERFACE]))
-    masks = draw(st.tuples(MASKS, MASKS))
-    allowed = ["", "ACCEPT", "DENY", "REJECT", "RETURN", "DIVERT", *targets]
-    if has_ports and protocol != ICMP and chain not in ("forward", "output"):
-        allowed.append("REDIRECT")
-    if chain not in ("input", "output"):
-        allowed.append("MASQ")
-    target = draw(st.sampled_from(allowed))
-    port = draw(st.integers(1, 65535)) if target in ("DIVERT", "REDIRECT") else 0
-    flags |= draw(st.sampled_from([Flag(0), Flag.LOG, Flag.MARK_ABSOLUTE]))
-    output_size = 0
-    if draw(st.booleans()):
-        flags |= Flag.NETLINK
-        output_size = draw(st.integers(0, 65535))
-    tos_and, tos_xor = draw(st.sampled_from([(0xFF, 0), (0x01, 0x10), (0xF1, 0x08), (0xFF, 0x80)]))
-    return Rule(
-        source=draw(ADDRESSES) & masks[0],
-        source_mask=masks[0],
-        destination=draw(ADDRESSES) & masks[1],
-        destination_mask=masks[1],
-        interface=interface,
-        protocol=protocol,
-        source_ports=source_ports,
-        destination_ports=destination_ports,
-        target=target,
-        port=port,
-        flags=flags,
-        inverse=inverse,
-        tos_and=tos_and,
-        tos_xor=tos_xor,
-        mark=draw(st.sampled_from([0, 1, 0xFFFFFFFF])),
-        output_size=output_size,
-    )
+def rules(chain: str = "input", targets: tuple[str, ...] = USER_CHAINS) -> st.SearchStrategy[Rule]:
+    return ipchains_rules(chain, user_chains=targets)
 
 
 @st.composite
