@@ -111,7 +111,7 @@ def _play(paths: list[Path], wanted: str | None) -> tuple[list[ScriptResult], li
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         for path in progress.track(paths, description="scripts"):
             try:
-                script, read_packet = load(path)
+                script, files = load(path)
             except ScriptError as error:
                 errors.append(error)
                 continue
@@ -122,7 +122,7 @@ def _play(paths: list[Path], wanted: str | None) -> tuple[list[ScriptResult], li
             for case in script.blocks:
                 title = case_title(script, case.name)
                 if wanted is None or wanted in title:
-                    result.cases.append(play_case(script, case, read_packet))
+                    result.cases.append(play_case(script, case, files))
             results.append(result)
     return results, errors
 

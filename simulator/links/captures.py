@@ -13,7 +13,7 @@ from pathlib import Path
 from struct import Struct
 from typing import BinaryIO
 
-__all__ = ["LINK_TYPES", "CaptureError", "Captured", "Source", "datagram", "read", "read_one"]
+__all__ = ["LINK_TYPES", "CaptureError", "Captured", "Source", "datagram", "is_capture", "read", "read_one"]
 
 _LARGEST_RECORD = 16 * 1024 * 1024
 """Octets: a record or block that claims to be longer is taken for damage."""
@@ -133,6 +133,12 @@ def read(path: Path) -> Iterator[Captured]:
             yield from _Blocks(file).packets()
         else:
             raise CaptureError(f"neither pcap nor pcapng: it begins with {magic.hex() or 'nothing'}", 0, 0)
+
+
+def is_capture(path: Path) -> bool:
+    """Whether a file begins like a capture."""
+    with path.open("rb") as file:
+        return file.read(4) in (*_PCAP, b"\x0a\x0d\x0d\x0a")
 
 
 def read_one(path: Path, number: int) -> bytes:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import IO, Any
 
 from simulator.clock import Clock
 from simulator.programs.registry import Output, Program, ProgramError, Surroundings, find, finish
@@ -30,11 +30,13 @@ class ProgramFailedError(Exception):
 class Listeners:
     """Divert sockets, each with the program that serves it."""
 
-    def __init__(self, clock: Clock, output: Output) -> None:
+    def __init__(self, clock: Clock, output: Output, open: Callable[[str, str], IO[Any]] = open) -> None:
+        """``open`` gives programs the files that they may have."""
         self.epoch = 0.0
         """When the clock stood at 0, in seconds since 1970."""
         self._clock = clock
         self._output = output
+        self._open = open
         self._all: list[tuple[Any, OnClock, Program, str]] = []
 
     def add(self, router: Router, port: int, name: str, options: Sequence[str]) -> None:
@@ -50,11 +52,12 @@ class Listeners:
             socket=router.socket,
             port=port,
             site=partial(router_site, router),
+            open=self._open,
             choose=random.Random(port).randrange,
         )
         entry = find(name)
-        entry.parser().parse_args(list(options))
         try:
+            entry.parser(around).parse_args(list(options))
             divert = entry.open(port, around)
             program = entry.build(list(options), around)
         except (OSError, ValueError, OverflowError) as error:

@@ -266,21 +266,28 @@ def _read_file(name: str) -> str:
 class _Parser(ArgumentParser):
     """Shows natd's options as argparse does, and reads them as natd does."""
 
-    def __init__(self, **more: Any) -> None:
+    def __init__(self, around: Surroundings | None, **more: Any) -> None:
         super().__init__(add_help=False, **more)
+        self._around = around
         for names, parameter, description in described():
             self.add_argument(*names, metavar=parameter, help=description)
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         try:
-            return Namespace(options=read_options(args or (), _read_file))
+            return Namespace(options=read_options(args or (), self._read_file))
         except OptionError as error:
             raise ProgramError(f"natd: {error}") from None
 
+    def _read_file(self, name: str) -> str:
+        if self._around is None:
+            return _read_file(name)
+        with self._around.open(name, "r") as file:
+            return str(file.read())
+
 
 class _Entry(Entry):
-    def parser(self) -> ArgumentParser:
-        return _Parser(prog=self.name, description=self.summary)
+    def parser(self, around: Surroundings | None = None) -> ArgumentParser:
+        return _Parser(around, prog=self.name, description=self.summary)
 
 
 def _make(chosen: Namespace, around: Surroundings) -> Natd:

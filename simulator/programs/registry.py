@@ -27,7 +27,7 @@ import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NoReturn, Protocol
+from typing import IO, Any, NoReturn, Protocol
 
 from simulator.programs.sites import Site, site_of
 
@@ -94,6 +94,8 @@ class Surroundings:
     """The divert port that it listens on."""
     site: Callable[[str], Site] = site_of
     """An interface by its name, KeyError for none: the machine's, or a router's."""
+    open: Callable[[str, str], IO[Any]] = open
+    """Opens a file by name and mode: any of the machine's, or what a script may have."""
     choose: Callable[[int], int] = random.randrange
     """A random number from 0 to below the one given."""
 
@@ -134,8 +136,11 @@ class Entry:
     open: Open = open_divert
     """Make and bind its divert socket."""
 
-    def parser(self) -> ArgumentParser:
-        """For its options; raises ProgramError where argparse would end the process."""
+    def parser(self, around: Surroundings | None = None) -> ArgumentParser:
+        """For its options; raises ProgramError where argparse would end the process.
+
+        Options that name a file to be read have it read in these surroundings.
+        """
         parser = _Parser(prog=self.name, description=self.summary, add_help=False, allow_abbrev=False)
         self.options(parser)
         return parser
@@ -164,7 +169,7 @@ class Entry:
 
     def build(self, words: Sequence[str], around: Surroundings) -> Program:
         """The program with these words as its options. Raises ProgramError; OSError for a file that it opens."""
-        return self.make(self.parser().parse_args(list(words)), around)
+        return self.make(self.parser(around).parse_args(list(words)), around)
 
 
 class _Parser(ArgumentParser):

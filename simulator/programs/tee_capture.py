@@ -7,7 +7,7 @@ read it; each packet is in it as soon as it came.
 from __future__ import annotations
 
 import argparse
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO, cast
 
 from simulator.links.pcap import PcapWriter
 from simulator.programs.registry import Entry, Surroundings
@@ -23,9 +23,9 @@ class TeeCapture:
     `snaplen` octets of each are kept; after `count` packets, if that is not 0, no more are written.
     """
 
-    def __init__(self, file: BinaryIO, around: Surroundings, *, snaplen: int, count: int, put_back: bool) -> None:
+    def __init__(self, file: IO[Any], around: Surroundings, *, snaplen: int, count: int, put_back: bool) -> None:
         self._file = file
-        self._capture = PcapWriter(file, snaplen=snaplen)
+        self._capture = PcapWriter(cast(BinaryIO, file), snaplen=snaplen)
         self._around = around
         self._count = count
         self._put_back = put_back
@@ -65,7 +65,7 @@ def _options(parser: argparse.ArgumentParser) -> None:
 
 
 def _make(values: argparse.Namespace, around: Surroundings) -> TeeCapture:
-    file = open(values.write, "wb")  # noqa: SIM115  closed by finish
+    file = around.open(values.write, "wb")
     return TeeCapture(file, around, snaplen=values.snaplen, count=values.packets, put_back=values.put_back)
 
 

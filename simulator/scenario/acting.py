@@ -135,8 +135,11 @@ def _program(world: World, line: model.Program, place: Place) -> Done:
     try:
         world.programs.add(station.router, line.port, line.name, line.options)
     except ProgramError as error:
-        if isinstance(error.__cause__, OSError) and error.__cause__.errno:
-            return _failed(station, error.__cause__.errno)
+        refused = error.__cause__
+        if isinstance(refused, PermissionError) and refused.filename is not None:
+            raise ScriptError(place, f"{line.name}: {refused.strerror}: {refused.filename}") from None
+        if isinstance(refused, OSError) and refused.errno:
+            return _failed(station, refused.errno)
         raise ScriptError(place, str(error)) from None
     return Done(station)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
+from typing import IO, Any
 
-from simulator.links.captures import read_one
+from simulator.links.captures import is_capture, read_one
 from simulator.scenario.model import Place, Script, ScriptError
-from simulator.scenario.packets import ReadPacket
+from simulator.scenario.packets import Files
 from simulator.scenario.reading import Reader, read
 
 __all__ = ["LARGEST_FILE", "SUFFIX", "Folder", "find_scripts", "load"]
@@ -31,6 +33,20 @@ class Folder:
             raise ValueError(f"it has more than {LARGEST_FILE:,} octets")
         return path
 
+    def open(self, name: str, mode: str) -> IO[Any]:
+        """A file for a program of the script: to be read, or a capture (``.pcap``) to be written.
+
+        Nothing that is no capture is written over.
+        """
+        if "w" not in mode:
+            return self.find(name).open(mode)
+        path = (self._path / name).resolve()
+        if not path.is_relative_to(self._path):
+            raise PermissionError(errno.EACCES, "it lies outside the script's folder", name)
+        if path.suffix != ".pcap" or (path.exists() and not is_capture(path)):
+            raise PermissionError(errno.EACCES, "a script writes captures alone, to files that end in .pcap", name)
+        return path.open(mode)
+
     def text(self, name: str) -> str:
         return self.find(name).read_text(encoding="utf-8-sig")
 
@@ -42,7 +58,7 @@ class Folder:
         return read_one(path, number)
 
 
-def load(path: Path) -> tuple[Script, ReadPacket]:
+def load(path: Path) -> tuple[Script, Files]:
     """A script, and what gives it the packets of its files.
 
     :raises ScriptError: for a file that is no script.
@@ -56,7 +72,7 @@ def load(path: Path) -> tuple[Script, ReadPacket]:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise ScriptError(Place(str(path), 1, 1), f"not text in UTF-8: {error.reason} at octet {error.start}") from None
-    return read(text, str(path), reader), folder.packet
+    return read(text, str(path), reader), folder
 
 
 def find_scripts(paths: tuple[Path, ...]) -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import IO, Any, Protocol
 
 from simulator import expressions
 from simulator.fragments import LINUX, fragment
@@ -11,18 +12,25 @@ from simulator.scenario.model import Place, ScriptError
 from simulator.spoken import build
 from simulator.wire.named import Value, alter, differences, dissect, full_name
 
-__all__ = ["Library", "MismatchError", "ReadPacket", "compare", "compare_fields"]
+__all__ = ["Files", "Library", "MismatchError", "compare", "compare_fields"]
 
-ReadPacket = Callable[[str, int], bytes]
-"""(path, number from 1) -> octets of a packet in a file.  :raises OSError, ValueError: when there is none."""
+
+class Files(Protocol):
+    """The files that a script may have."""
+
+    def packet(self, name: str, number: int) -> bytes:
+        """A packet in a file, counted from 1.  :raises OSError, ValueError: when there is none."""
+
+    def open(self, name: str, mode: str) -> IO[Any]:
+        """A file for a program.  :raises OSError, ValueError: when it may not have it."""
 
 
 class Library:
     """The packets that a script has named, and how to make the others."""
 
-    def __init__(self, read_packet: ReadPacket | None = None) -> None:
+    def __init__(self, files: Files | None = None) -> None:
         self.named: dict[str, list[bytes]] = {}
-        self._read_packet = read_packet
+        self._files = files
 
     def define(self, name: str, packets: model.Packets, place: Place) -> None:
         if name == "it":
@@ -75,10 +83,10 @@ class Library:
         raise AssertionError(source)
 
     def _file(self, path: str, number: int, place: Place) -> bytes:
-        if self._read_packet is None:
+        if self._files is None:
             raise ScriptError(place, "this script has no folder to read files from")
         try:
-            return self._read_packet(path, number)
+            return self._files.packet(path, number)
         except OSError as error:
             raise ScriptError(place, f"cannot read {path!r}: {error.strerror or error}") from None
         except ValueError as error:

@@ -16,7 +16,7 @@ import pytest
 if TYPE_CHECKING:
     from simulator.router import Router
     from simulator.scenario.model import CaseBlock, Script
-    from simulator.scenario.packets import ReadPacket
+    from simulator.scenario.packets import Files
     from simulator.scenario.runner import CaseResult
     from simulator.trace import Trace
 
@@ -45,13 +45,11 @@ class ScriptFile(pytest.File):
         from simulator.scenario.model import ScriptError
 
         try:
-            script, read_packet = load(self.path)
+            script, files = load(self.path)
         except ScriptError as error:
             raise self.CollectError(str(error)) from None
         for case in script.blocks:
-            yield ScriptCase.from_parent(
-                self, name=case.name or self.path.stem, script=script, case=case, read_packet=read_packet
-            )
+            yield ScriptCase.from_parent(self, name=case.name or self.path.stem, script=script, case=case, files=files)
 
 
 class CaseFailedError(Exception):
@@ -65,16 +63,16 @@ class CaseFailedError(Exception):
 class ScriptCase(pytest.Item):
     """A case of a script."""
 
-    def __init__(self, *, script: Script, case: CaseBlock, read_packet: ReadPacket, **more: Any) -> None:
+    def __init__(self, *, script: Script, case: CaseBlock, files: Files, **more: Any) -> None:
         super().__init__(**more)
         self._script = script
         self._case = case
-        self._read_packet = read_packet
+        self._files = files
 
     def runtest(self) -> None:
         from simulator.scenario.runner import play_case
 
-        result = play_case(self._script, self._case, self._read_packet)
+        result = play_case(self._script, self._case, self._files)
         if result.said:
             self.add_report_section("call", "programs", result.said)
         if not result.passed:

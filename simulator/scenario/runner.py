@@ -15,7 +15,7 @@ from simulator.scenario import model
 from simulator.scenario.acting import ACTIONS, Done
 from simulator.scenario.expecting import EXPECTATIONS, UnmetError
 from simulator.scenario.model import Line, Place, ScriptError
-from simulator.scenario.packets import ReadPacket
+from simulator.scenario.packets import Files
 from simulator.scenario.setting import SETTINGS
 from simulator.scenario.world import Station, World, listed_rules
 from simulator.spoken import speak
@@ -99,12 +99,12 @@ class ScriptResult:
         return all(case.passed for case in self.cases)
 
 
-def play(script: model.Script, read_packet: ReadPacket | None = None) -> ScriptResult:
+def play(script: model.Script, files: Files | None = None) -> ScriptResult:
     """Every case of a script, each in a world of its own."""
-    return ScriptResult(script, [play_case(script, case, read_packet) for case in script.blocks])
+    return ScriptResult(script, [play_case(script, case, files) for case in script.blocks])
 
 
-def play_case(script: model.Script, case: model.CaseBlock, read_packet: ReadPacket | None = None) -> CaseResult:
+def play_case(script: model.Script, case: model.CaseBlock, files: Files | None = None) -> CaseResult:
     """One case: the script's setup, then the case's own lines, then that nothing was left over."""
     result = CaseResult(case.name, case.place)
     started = time.perf_counter()
@@ -112,7 +112,7 @@ def play_case(script: model.Script, case: model.CaseBlock, read_packet: ReadPack
         error = script.unreadable
         result.failures.append(Failure(error.place, error.message, is_script_error=True))
     else:
-        _Player(result, read_packet).play((*script.setup, *case.lines))
+        _Player(result, files).play((*script.setup, *case.lines))
     if script.announced:
         result.failures, result.announced = _as_announced(script.announced, result.failures, case.place)
     result.seconds = time.perf_counter() - started
@@ -138,9 +138,9 @@ def _as_announced(texts: Iterable[str], failures: list[Failure], place: Place) -
 class _Player:
     """The state of one case while it is played."""
 
-    def __init__(self, result: CaseResult, read_packet: ReadPacket | None) -> None:
+    def __init__(self, result: CaseResult, files: Files | None) -> None:
         self._result = result
-        self._world = World(read_packet)
+        self._world = World(files)
         self._past = Done(None)
         self._acted: Place | None = None
         self._answered = True

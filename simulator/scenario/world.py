@@ -6,12 +6,13 @@ take what was diverted to them and write, until nobody has anything left to read
 
 from __future__ import annotations
 
+import errno
 import io
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from socket import MSG_DONTWAIT, MSG_PEEK
-from typing import Any
+from typing import IO, Any
 
 from simulator.clock import SimulatedClock
 from simulator.interfaces import Interface
@@ -21,7 +22,7 @@ from simulator.profiles import LinuxProfile
 from simulator.programs.listening import Listeners, LoopError
 from simulator.router import Router
 from simulator.scenario.model import Place, ScriptError
-from simulator.scenario.packets import Library, ReadPacket
+from simulator.scenario.packets import Files, Library
 from simulator.sockets.netlink import parse_message
 from simulator.trace import Event
 
@@ -104,17 +105,17 @@ class CopyReader(ScriptSocket):
 class World:
     """Everything that the lines of one case have made."""
 
-    def __init__(self, read_packet: ReadPacket | None = None) -> None:
+    def __init__(self, files: Files | None = None) -> None:
         self.clock = SimulatedClock()
         self.stations: dict[str, Station] = {}
         self.current: Station | None = None
         self.sockets: dict[str, ScriptSocket] = {}
-        self.packets = Library(read_packet)
+        self.packets = Library(files)
         self.said = io.StringIO()
         """What programs print."""
         self.heard = 0
         """How much of it an expectation has taken, in characters."""
-        self.programs = Listeners(self.clock, self.said)
+        self.programs = Listeners(self.clock, self.said, no_files if files is None else files.open)
         self.wires: dict[tuple[str, str], Wire] = {}
         """By the names of router and interface."""
         self.allowed: set[tuple[str, str]] = set()
@@ -252,3 +253,8 @@ def listed_rules(router: Router) -> Iterator[tuple[str, str]]:
 def _of(names: Any) -> str:
     known = sorted(names)
     return f" (there are {', '.join(known)})" if known else ""
+
+
+def no_files(name: str, mode: str) -> IO[Any]:
+    """What opens files for the programs of a script that has no folder."""
+    raise PermissionError(errno.EACCES, "this script has no folder", name)

@@ -15,7 +15,7 @@ from simulator.scenario import model
 from simulator.scenario.expecting import EXPECTATIONS
 from simulator.scenario.loading import load
 from simulator.scenario.model import Script
-from simulator.scenario.packets import ReadPacket
+from simulator.scenario.packets import Files
 from simulator.scenario.runner import play
 
 from .index import SCRIPTS
@@ -29,18 +29,18 @@ _SAMPLE = 4
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_a_changed_expectation_fails(path: Path) -> None:
-    script, read_packet = load(path)
+    script, files = load(path)
     wrong = list(mutants(script))
     assert wrong, "a script expects something"
     if not _ALL:
         random.Random(f"{_SEED} {path.name}").shuffle(wrong)
-    survivors = [what for what, mutant in wrong[: None if _ALL else _SAMPLE] if _passes(mutant, read_packet)]
+    survivors = [what for what, mutant in wrong[: None if _ALL else _SAMPLE] if _passes(mutant, files)]
     assert not survivors
 
 
-def _passes(script: Script, read_packet: ReadPacket) -> bool:
+def _passes(script: Script, files: Files) -> bool:
     """A mutant that makes no sense proves nothing either."""
-    failures = [failure for case in play(script, read_packet).cases for failure in case.failures]
+    failures = [failure for case in play(script, files).cases for failure in case.failures]
     return all(failure.is_script_error for failure in failures)
 
 

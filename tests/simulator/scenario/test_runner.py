@@ -8,6 +8,7 @@ import pytest
 
 from simulator.bpf import compile_filter
 from simulator.links import captures
+from simulator.scenario.loading import Folder
 from simulator.scenario.reading import read
 from simulator.scenario.runner import CaseResult, play
 from simulator.trace import Kind
@@ -340,11 +341,34 @@ def test_a_bsd_has_no_netlink() -> None:
 
 def test_a_program_s_date_is_the_time_of_the_script_from_1970_on(tmp_path: Path) -> None:
     copies = tmp_path / "copies.pcap"
-    text = f"""
+    text = """
 ipfw add 100 tee 8668 ip from any to any in
-program 8668 tee-capture --write {copies}
+program 8668 tee-capture --write copies.pcap
 @5 em0 receives ping
 expect em1 sends any
 """
-    assert failures(text, BSD) == []
+    (case,) = play(read(BSD + text, "a.scn"), Folder(tmp_path)).cases
+    assert case.passed, case.failures
     assert [packet.time for packet in captures.read(copies)] == [5.0]
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ("tee-capture --write ../copies.pcap", "outside the script's folder"),
+        ("tee-capture --write /copies.pcap", "outside the script's folder"),
+        ("tee-capture --write a.scn", "a script writes captures alone"),
+        ("tee-capture --write notes.pcap", "a script writes captures alone"),
+        ("natd -f ../secret -a 10.0.0.1", "outside the script's folder"),
+    ],
+)
+def test_programs_of_a_script_have_the_files_of_its_folder_alone(tmp_path: Path, program: str, said: str) -> None:
+    folder = tmp_path / "scripts"
+    folder.mkdir()
+    (tmp_path / "secret").write_text("log yes")
+    (folder / "notes.pcap").write_text("not a capture")
+    (case,) = play(read(f"{BSD}program 8668 {program}\n", "a.scn"), Folder(folder)).cases
+    assert said in case.failures[0].why
+    assert (folder / "notes.pcap").read_text() == "not a capture"
+    (case,) = play(read(f"{BSD}program 8668 {program}\n", "a.scn")).cases
+    assert not case.passed
