@@ -11,13 +11,14 @@ from itertools import groupby
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import live, memory, rules, taps
+from benchmarks import lint, live, memory, rules, taps
 from benchmarks.measure import Effort, Row
 from simulator.live.host import HostError
 
 _SUBJECTS: dict[str, Callable[[Effort], list[Row]]] = {
     "memory": memory.measure,
     "rules": rules.measure,
+    "lint": lint.measure,
     "taps": taps.measure,
     "live": live.measure,
 }

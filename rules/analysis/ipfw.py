@@ -16,8 +16,10 @@ from rules.analysis.space import (
     Test,
     difference,
     intersection,
+    unnamed,
 )
 from rules.blocks import Block, Blocks, allowed_by
+from rules.fields import OFFSET_MASK, TCP
 from rules.ipfw.bound import TABLEARG
 from rules.ipfw.chain import RESERVED_SET
 from rules.ipfw.compiled import ready
@@ -28,6 +30,7 @@ from rules.ipfw.questions import (
     End,
     Fib,
     InterfacePattern,
+    Mark,
     OwnedBy,
     Tagged,
 )
@@ -56,7 +59,9 @@ _TRANSPORT = frozenset(
 )
 _LENGTHS = frozenset({"total_length"})
 _OPTIONS = frozenset({"options", "tcp_options"})
-_GOES_ON = frozenset({Action.COUNT, Action.SETFIB, Action.SETDSCP})
+_PORTS = frozenset({"source_port", "destination_port"})
+_GOES_ON = frozenset({Action.COUNT, Action.SETFIB, Action.SETDSCP, Action.SETMARK})
+_HELD = frozenset({Action.PIPE, Action.QUEUE, Action.NAT})
 
 
 @dataclass
@@ -68,6 +73,7 @@ class _Question:
     blocks: Blocks | None = None
     reason: str | None = None
     transport: bool = False
+    ports: bool = False
 
 
 @dataclass
@@ -86,13 +92,15 @@ def build(
     knows_host: bool = False,
     extra: Iterable[tuple[str, Block]] = (),
     names: Iterable[str] = (),
+    short: bool = False,
 ) -> Program:
     """The program of a rule list as it stands.
 
     ``lines``: for each entry's serial the line of the file that added it.  ``interfaces``: those of the host, besides
     the ones that rules name; ``knows_host``: the rule set's surroundings know the host's addresses, so ``me`` is exact.
-    ``extra`` and ``names``: blocks and
-    interfaces that another program names, so that both have one space.
+    ``extra`` and ``names``: blocks and interfaces that another program names, so that both have one space; ``short``:
+    in it are datagrams that end inside their transport header, which are dropped before any rule (bsd.md F-13), as are
+    TCP fragments with offset 1 where the system does so.
     """
     enabled = [entry for entry in rules.chain if not rules.chain.disabled >> entry.rule.set & 1]
     drafts = [_draft(entry, rules, knows_host) for entry in enabled]
@@ -105,8 +113,9 @@ def build(
     for name, block in extra:
         cut.setdefault(name, []).append(block)
     used = {question.dimension for question in asked if question.dimension is not None} | set(cut)
-    space = Space(used, cut, places)
-    nodes = _nodes(drafts, rules, space, lines or {})
+    space = Space(used, cut, places, short=short)
+    checks = _checks(space, rules) if short else []
+    nodes = [*checks, *_nodes(drafts, rules, space, lines or {}, len(checks))]
     return Program(space, tuple(nodes), dict.fromkeys(HOOKS, 0), "ipfw", tuple(places))
 
 
@@ -132,8 +141,9 @@ def _question(element: Element, rules: RuleSet, knows_host: bool) -> _Question:
     question = element.question
     reason = _reason(question, rules, knows_host)
     transport = bool(question.reads & _TRANSPORT)
+    ports = bool(question.reads & _PORTS)
     if reason is not None:
-        return _Question(None, None, reason=reason, transport=transport)
+        return _Question(None, None, reason=reason, transport=transport, ports=ports)
     (made,) = ready((replace(element, or_next=False),), rules.world) or (None,)
     test: Test = made.test if made is not None else (lambda fields: not element.negated)
     dimensions = {DIMENSION_OF.get(name) for name in question.reads - {"protocol"}} or {
@@ -148,7 +158,7 @@ def _question(element: Element, rules: RuleSet, knows_host: bool) -> _Question:
             None, None, reason=f"a question about {', '.join(sorted(question.reads))}", transport=transport
         )
     (dimension,) = dimensions
-    return _Question(dimension, test, _blocks(element, rules), transport=transport)
+    return _Question(dimension, test, _blocks(element, rules), transport=transport, ports=ports)
 
 
 def _blocks(element: Element, rules: RuleSet) -> Blocks | None:
@@ -172,6 +182,7 @@ _REASONS: tuple[tuple[type, str], ...] = (
     (OwnedBy, "the owner of a socket"),
     (Tagged, "packet tags"),
     (Fib, "the routing table"),
+    (Mark, "the mark of the packet"),
 )
 
 
@@ -219,8 +230,8 @@ def _interface_names(entries: Iterable[Entry]) -> Iterator[str]:
 
 
 def _places(names: set[str]) -> list[Place]:
-    """Every place of both passes; one interface more than the rules know."""
-    known = [*sorted(names), next(name for name in ("other0", "other1", "other2") if name not in names)]
+    """Every place of both passes; two interfaces more than the rules know."""
+    known = [*sorted(names), *unnamed(names)]
     return [
         *(Place("in", name, None) for name in known),
         *(Place("out", received, leaves) for leaves in known for received in (None, *known)),
@@ -230,7 +241,26 @@ def _places(names: set[str]) -> list[Place]:
 # Rules
 
 
-def _nodes(drafts: list[_Draft], rules: RuleSet, space: Space, lines: Mapping[int, int]) -> list[Node]:
+def _checks(space: Space, rules: RuleSet) -> list[Node]:
+    """What is dropped before any rule."""
+    short = Node(
+        "too short", "a datagram too short for its transport header", None, tuple(space.too_short()), Flow.ENDS
+    )
+    found = [replace(short, outcome=(Action.DENY.value,), is_policy=True)]
+    if rules.switches.offset_one_is_bogus:
+        bogus = list(space.everything)
+        for name, test in (
+            ("protocol", lambda value: value == TCP),
+            ("fragment", lambda value: value & OFFSET_MASK == 1),
+        ):
+            bogus[space.index[name]] = space.dimensions[space.index[name]].where(test)
+        matches = tuple(part for valid in space.valid() if (part := intersection(tuple(bogus), valid)) is not None)
+        words = "a TCP fragment with offset 1"
+        found.append(Node("bogus fragment", words, None, matches, Flow.ENDS, (Action.DENY.value,), is_policy=True))
+    return found
+
+
+def _nodes(drafts: list[_Draft], rules: RuleSet, space: Space, lines: Mapping[int, int], offset: int) -> list[Node]:
     """The nodes; a rule with state is two, since it looks for state before it asks anything."""
     changes_tos = any(draft.entry.rule.effect.action is Action.SETDSCP for draft in drafts)
     looks_at_options = {"options", "tcp_options"} & set(space.names) and "total_length" in space.names
@@ -252,7 +282,8 @@ def _nodes(drafts: list[_Draft], rules: RuleSet, space: Space, lines: Mapping[in
             certain=not reasons,
             reasons=tuple(reasons),
             looks_into_transport=any(question.transport for block in draft.blocks for question in block),
-            counts=rule.log is not None or rule.tag is not None or rule.state is not None,
+            asks_ports=any(question.ports for block in draft.blocks for question in block),
+            counts=rule.log is not None or rule.tag is not None or rule.state is not None or _refuses(draft, rules),
             is_policy=rule.number == DEFAULT_RULE and rule.set == RESERVED_SET and draft.entry is rules.chain.default,
         )
         state = None
@@ -268,7 +299,13 @@ def _nodes(drafts: list[_Draft], rules: RuleSet, space: Space, lines: Mapping[in
                 reasons=("dynamic state",),
             )
         made.append((rule, state, base))
-    return _linked(made, rules)
+    return _linked(made, rules, offset)
+
+
+def _refuses(draft: _Draft, rules: RuleSet) -> bool:
+    """Whether the rule drops TCP fragments with offset 1 that come to its questions about the transport header."""
+    looks = any(question.transport for block in draft.blocks for question in block)
+    return rules.switches.tcp_rules_refuse_offset_one and looks
 
 
 def _matches(draft: _Draft, space: Space, excluded: set[str]) -> tuple[tuple[Region, ...], list[str]]:
@@ -310,10 +347,10 @@ def _within(regions: Iterable[Region], sets: Sequence[Region]) -> Iterator[Regio
             rest = left
 
 
-def _linked(made: list[tuple[Rule, Node | None, Node]], rules: RuleSet) -> list[Node]:
-    """The nodes in order, jumps pointing at their targets."""
+def _linked(made: list[tuple[Rule, Node | None, Node]], rules: RuleSet, offset: int) -> list[Node]:
+    """The nodes in order, the first being node ``offset``, jumps pointing at their targets."""
     first_of: list[tuple[int, int]] = []
-    count = 0
+    count = offset
     for rule, state, _ in made:
         first_of.append((rule.number, count))
         count += 1 if state is None or rule.effect.action is Action.CHECK_STATE else 2
@@ -328,7 +365,13 @@ def _linked(made: list[tuple[Rule, Node | None, Node]], rules: RuleSet) -> list[
             nodes.append(state)
         if rule.effect.action is Action.CHECK_STATE:
             continue
-        nodes.append(_acting(rule, base, rules, first_from, numbers))
+        acting = _acting(rule, base, rules, first_from, numbers)
+        behind = offset + len(nodes) + 1
+        if rule.effect.action in (Action.DIVERT, Action.TEE):
+            acting = replace(acting, comes_back=first_from(rule.number + 1))
+        elif acting.flow is Flow.COLLECTS or (rule.effect.action in _HELD and not rules.variables["one_pass"]):
+            acting = replace(acting, comes_back=behind)
+        nodes.append(acting)
     return nodes
 
 
@@ -346,6 +389,8 @@ def _acting(rule: Rule, base: Node, rules: RuleSet, first_from: Callable[[int], 
         flow = Flow.JUMPS if effect.action is Action.SKIPTO else Flow.CALLS
         back = first_from(rule.number + 1)
         return replace(base, flow=flow, target=first_from(wanted), comes_back=back, missing_target=missing, counts=True)
+    if effect.action in (Action.REASS, Action.DEFRAG):
+        return replace(base, flow=Flow.COLLECTS, outcome=(effect.action.value,), counts=True)
     if effect.action is Action.RETURN:
         return replace(base, flow=Flow.RETURNS, target=END_OF_CALLS, counts=True)
     if effect.action is Action.TEE:

@@ -8,7 +8,7 @@ the node says so: it *may* match what its regions hold, and need not; ``certain`
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from rules.analysis.space import Place, Region, Space
@@ -36,6 +36,8 @@ class Flow(Enum):
     CALLS = "calls"
     """With ``target``; a return comes back behind this node."""
     RETURNS = "returns"
+    COLLECTS = "collects"
+    """A whole datagram goes on with the next node; fragments end here, and come back as a whole one (reass)."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,8 @@ class Node:
     """What happens to a packet that ends here; for NEXT, a copy that leaves on the way (``tee``)."""
     target: int = END_OF_CALLS
     comes_back: int = END_OF_CALLS
-    """CALLS: where a return goes on."""
+    """CALLS: where a return goes on.  Else where packets go on that a divert socket wrote back, or that a pipe, nat or
+    reassembly let go: with any header, for all that is known."""
     certain: bool = True
     """Whether everything in ``matches`` is sure to match."""
     reasons: tuple[str, ...] = ()
@@ -65,7 +68,11 @@ class Node:
     missing_target: str | None = None
     """The target that it names and that is not there."""
     is_policy: bool = False
-    """The end of a list, which nobody wrote."""
+    """The end of a list, or a check before it, which nobody wrote."""
+    loop_outcome: Outcome = ()
+    """CALLS: what happens to a packet that is still on its way through the target already (Linux)."""
+    asks_ports: bool = False
+    """Some question is about ports."""
 
 
 @dataclass(frozen=True)
@@ -78,3 +85,5 @@ class Program:
     """Where a packet begins, by its hook."""
     dialect: str
     places: tuple[Place, ...]
+    chains: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """User chains: their first node, and the one behind their last."""

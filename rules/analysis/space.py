@@ -35,6 +35,7 @@ __all__ = [
     "difference",
     "intersection",
     "is_subset",
+    "unnamed",
 ]
 
 Region = tuple[int, ...]
@@ -61,6 +62,11 @@ class Place:
     """``in`` or ``out``; on Linux the chain."""
     received_on: str | None
     leaves_by: str | None
+
+
+def unnamed(names: Container[str]) -> list[str]:
+    """Two interfaces that no rule names, so that a packet may come in by one and leave by the other."""
+    return [name for name in ("other0", "other1", "other2", "other3") if name not in names][:2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,14 +151,18 @@ DIMENSION_OF = {
 """The dimension in which each field of :class:`rules.fields.Fields` lies; fields that are not here are not analysed."""
 
 _FLAG_SETS = (0, DONT_FRAGMENT, MORE_FRAGMENTS, 0x8000, DONT_FRAGMENT | MORE_FRAGMENTS, 0xC000, 0xA000, 0xE000)
-_OFFSETS = ((0, 0), (1, 1), (2, OFFSET_MASK))
+_OFFSETS = ((0, 0), (1, 1), (2, 255), (256, 256), (257, OFFSET_MASK))
+"""Offsets that some kernel tells apart; of those that are multiples of 256 (linux.md F23) one stands for all."""
 
 _IP_OPTIONS = {1: b"\x83\x03\x04", 2: b"\x89\x03\x04", 4: b"\x07\x03\x04", 8: b"\x44\x04\x05\x00"}
 _TCP_OPTIONS = {1: b"\x02\x04\x05\xb4", 2: b"\x03\x03\x00", 4: b"\x04\x02", 8: b"\x08\x0a" + bytes(8)}
 """One option of each kind that questions know: lsrr, ssrr, rr, ts; mss, window, sack, ts."""
 
 _HEADERS = {TCP: 40, UDP: 28, ICMP: 28}
-"""Octets that a whole datagram of a protocol has at least; a shorter one passes no rule (bsd.md F-13)."""
+"""Octets that a whole datagram of a protocol has at least; a shorter one passes no rule of ipfw (bsd.md F-13)."""
+
+_SEEN = {TCP: 36, UDP: 28, ICMP: 28}
+"""Octets from which Linux finds a transport header in a datagram (linux.md F20)."""
 
 
 def _option_sets(kinds: Mapping[int, bytes]) -> list[bytes]:
@@ -167,7 +177,8 @@ def _option_sets(kinds: Mapping[int, bytes]) -> list[bytes]:
 class Space:
     """The dimensions that some rules ask about.
 
-    ``blocks``: for each dimension the blocks of values that questions name; ``places``: where packets are asked about.
+    ``blocks``: for each dimension the blocks of values that questions name; ``places``: where packets are asked about;
+    ``short``: datagrams that end inside their transport header are packets, too.
     """
 
     def __init__(
@@ -175,8 +186,11 @@ class Space:
         used: Iterable[str],
         blocks: Mapping[str, Iterable[Block]],
         places: Sequence[Place],
+        *,
+        short: bool = False,
     ) -> None:
-        names = {"place", "protocol", "fragment", *used}
+        names = {"place", "protocol", "fragment", *used} | ({"total_length"} if short else set())
+        self.short = short
         self.dimensions = tuple(self._dimension(name, blocks.get(name, ()), places) for name in sorted(names))
         self.names = tuple(dimension.name for dimension in self.dimensions)
         self.index = {name: position for position, name in enumerate(self.names)}
@@ -203,7 +217,7 @@ class Space:
         for low, high in intervals(blocks, width):
             cuts |= {low, high + 1}
         if name == "total_length":
-            cuts |= {20, *_HEADERS.values()}
+            cuts |= {20, *_HEADERS.values(), *_SEEN.values()}
         starts = sorted(cut for cut in cuts if cut < 1 << width)
         ends = [*(start - 1 for start in starts[1:]), (1 << width) - 1]
         return Dimension(name, [Atom(low, high) for low, high in zip(starts, ends, strict=True)] + absent)
@@ -223,12 +237,18 @@ class Space:
         rest = protocol.full
         for number in known:
             rest &= ~protocol.holds(number)
-            yield self._class({"protocol": protocol.holds(number), "fragment": first}, number)
+            begins = {"protocol": protocol.holds(number), "fragment": first}
+            least = (_SEEN if self.short else _HEADERS)[number]
+            yield self._class(begins, number, (least, 0xFFFF))
+            if self.short:
+                yield self._class(begins, None, (20, least - 1))
             yield self._class({"protocol": protocol.holds(number), "fragment": fragment.full & ~first}, None)
         if rest:
             yield self._class({"protocol": rest}, None)
 
-    def _class(self, given: Mapping[str, int], transport: int | None) -> Region:
+    def _class(
+        self, given: Mapping[str, int], transport: int | None, lengths: tuple[int, int] = (20, 0xFFFF)
+    ) -> Region:
         """Packets with (or without) one transport header, all that goes with it in all combinations."""
         sets = []
         for dimension in self.dimensions:
@@ -238,9 +258,25 @@ class Space:
                 absent = dimension.holds(ABSENT)
                 allowed &= ~absent if transport in protocols else absent
             if dimension.name == "total_length":
-                allowed &= dimension.between(_HEADERS.get(transport or 0, 20), 0xFFFF)
+                allowed &= dimension.between(*lengths)
             sets.append(allowed)
         return tuple(sets)
+
+    def too_short(self) -> list[Region]:
+        """Of the packets, those that end inside what ipfw wants to read of their transport header."""
+        if not self.short:
+            return []
+        protocol = self.dimensions[self.index["protocol"]]
+        first = self.dimensions[self.index["fragment"]].where(lambda value: not value & OFFSET_MASK)
+        length = self.dimensions[self.index["total_length"]]
+        found = []
+        for number, least in _HEADERS.items():
+            wanted = list(self.everything)
+            wanted[self.index["protocol"]] = protocol.holds(number)
+            wanted[self.index["fragment"]] = first
+            wanted[self.index["total_length"]] = length.between(0, least - 1)
+            found += [part for valid in self._valid if (part := intersection(tuple(wanted), valid)) is not None]
+        return found
 
     # Questions -> sets
 

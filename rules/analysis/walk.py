@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from rules.analysis.program import END_OF_CALLS, Flow, Node, Outcome, Program
 from rules.analysis.space import Region, difference, intersection
+from rules.fields import MORE_FRAGMENTS, OFFSET_MASK
 
 __all__ = ["MOST_STEPS", "Arrival", "TooManyPiecesError", "Walker"]
 
@@ -61,8 +62,11 @@ class Walker:
     def __init__(self, program: Program) -> None:
         self.program = program
         self._index = _index(program)
+        self._fragment = program.space.index["fragment"]
+        whole = program.space.dimensions[self._fragment].where(lambda value: not value & (MORE_FRAGMENTS | OFFSET_MASK))
+        self._whole = whole
         self._everyone = (1 << len(program.nodes)) - 1
-        self._goes_back = any(
+        self.goes_back = any(
             node.flow in (Flow.CALLS, Flow.RETURNS) or (node.flow is Flow.JUMPS and node.target <= number)
             for number, node in enumerate(program.nodes)
         )
@@ -83,7 +87,7 @@ class Walker:
                 return
             piece = pieces.pop()
             met = self._next(piece, without)
-            if met is None or (until is not None and met[0] > until and not piece.calls and not self._goes_back):
+            if met is None or (until is not None and met[0] > until and not piece.calls and not self.goes_back):
                 continue
             position, inside, outside = met
             pieces += [replace(piece, region=rest, node=position) for rest in outside]
@@ -92,11 +96,35 @@ class Walker:
                 # It may also fail to match, and go on behind.
                 pieces.append(replace(piece, region=inside, node=position + 1, certain=False))
             inner = replace(piece, region=inside, node=position, certain=piece.certain and node.certain)
-            if position == until or (until is None and node.flow is Flow.ENDS):
+            loops = bool(node.loop_outcome) and self._is_inside(node.target, piece.calls)
+            if loops and until is None:
+                yield Arrival(inside, position, node.loop_outcome, inner.on_the_way, inner.matched, inner.certain)
+            elif loops and position != until:
+                continue
+            elif position == until or (until is None and node.flow is Flow.ENDS):
                 yield Arrival(inside, position, node.outcome, inner.on_the_way, inner.matched, inner.certain)
+            elif node.flow is Flow.COLLECTS:
+                for part, is_whole in self._whole_and_not(inside):
+                    if is_whole:
+                        pieces.append(_moved(replace(inner, region=part), node))
+                    elif until is None:
+                        yield Arrival(part, position, node.outcome, inner.on_the_way, inner.matched, inner.certain)
             elif node.flow is not Flow.ENDS:
                 pieces.append(_moved(inner, node))
         raise TooManyPiecesError(f"more than {MOST_STEPS:,} steps")
+
+    def _whole_and_not(self, region: Region) -> Iterator[tuple[Region, bool]]:
+        """The whole datagrams and the fragments of a region."""
+        for part, is_whole in (
+            (region[self._fragment] & self._whole, True),
+            (region[self._fragment] & ~self._whole, False),
+        ):
+            if part:
+                yield (*region[: self._fragment], part, *region[self._fragment + 1 :]), is_whole
+
+    def _is_inside(self, target: int, calls: tuple[int, ...]) -> bool:
+        """Whether a chain that is called is still on the way here."""
+        return any(self.program.nodes[back - 1].target == target for back in calls)
 
     def _next(self, piece: _Piece, without: int | None) -> tuple[int, Region, list[Region]] | None:
         """The first node from the piece's on that matches some of it: which, what it takes, and what it leaves."""
@@ -137,7 +165,7 @@ def _moved(piece: _Piece, node: Node) -> _Piece:
     target, calls = behind, piece.calls
     if node.flow is Flow.JUMPS:
         target = node.target
-    elif node.flow is Flow.CALLS and len(calls) < _CALL_DEPTH:
+    elif node.flow is Flow.CALLS and (len(calls) < _CALL_DEPTH or node.loop_outcome):
         target, calls = node.target, (*calls, node.comes_back)
     elif node.flow is Flow.RETURNS and calls:
         *rest, target = calls

@@ -25,7 +25,7 @@ _NICE: dict[str, Sequence[Any]] = {
     "tos": (0,),
     "total_length": (60, 40, 1500, 576),
     "identification": (1,),
-    "tcp_sequence": (1,),
+    "tcp_sequence": (0,),
     "tcp_acknowledgment": (0, 1),
     "tcp_window": (65535,),
 }
@@ -53,7 +53,7 @@ def witness(space: Space, region: Region) -> Witness:
         fields.setdefault("source_port", 1024)
         fields.setdefault("destination_port", 80 if protocol == TCP else 53)
     if first and protocol == TCP:
-        for name, value in (("tcp_flags", 2), ("tcp_sequence", 1), ("tcp_acknowledgment", 0), ("tcp_window", 65535)):
+        for name, value in (("tcp_flags", 2), ("tcp_sequence", 0), ("tcp_acknowledgment", 0), ("tcp_window", 65535)):
             fields.setdefault(name, value)
         fields.setdefault("tcp_options", b"")
     if first and protocol == ICMP:
@@ -62,7 +62,10 @@ def witness(space: Space, region: Region) -> Witness:
     options = fields.get("options", b"")
     header_length = 20 + len(options)
     transport = {TCP: 20 + len(fields.get("tcp_options") or b""), UDP: 8, ICMP: 8}.get(protocol, 0) if first else 8
-    fields.setdefault("total_length", header_length + max(transport, 8))
+    natural = header_length + max(transport, 8)
+    lengths = space.values(region).get("total_length", ())
+    if not lengths or any(natural in atom for atom in lengths):
+        fields["total_length"] = natural
     fields |= {"header_length": header_length, "payload_length": fields["total_length"] - header_length}
     if fields.get("tcp_flags") is not None:
         fields["tcp_data_length"] = fields["total_length"] - header_length - transport

@@ -1,6 +1,6 @@
 """The way of a packet through the chains, rule by rule: the reference that everything faster must agree with.
 
-Theory of operation (linux.md sections 2.2 to 2.5).  Before any rule a fragment is looked at (:func:`_checked`).  Then
+Theory of operation (linux.md sections 2.2 to 2.5).  Before any rule a fragment is looked at (:func:`checked`).  Then
 rules are tried in order.  Each rule that matches counts the packet and has its effects, in the kernel's order: log,
 TOS, mark, netlink copy.  Then its target is done: a verdict ends the search, a user chain is entered, RETURN or the
 end of a chain goes back to where that chain was entered from, and the end of a built-in chain is its policy.
@@ -31,7 +31,7 @@ from rules.ipchains.switches import Switches
 from rules.ipchains.verdict import Copy, Decision, Verdict
 from rules.roster import Roster
 
-__all__ = ["as_matched", "traverse"]
+__all__ = ["as_matched", "checked", "traverse"]
 
 _NEEDED = {TCP: 16, UDP: 8, ICMP: 8}
 """Octets of transport header without which a packet counts as a fragment, judged by its total length (linux.md F20)."""
@@ -82,7 +82,7 @@ def _seen(fields: Fields, *, offset: int, port: int | None) -> Header:
     )
 
 
-def _checked(fields: Fields, interface: str, switches: Switches) -> Verdict | None:
+def checked(fields: Fields, interface: str, switches: Switches) -> Verdict | None:
     """What is decided before any rule, no counter touched (linux.md F27, F28, F40; Z1 for 2.0)."""
     offset = fields.fragment & OFFSET_MASK
     if offset == 1 and fields.protocol == TCP:
@@ -141,9 +141,9 @@ def traverse(
     ``testing`` nothing is counted, logged, changed or copied, and the end of a user chain is an answer (linux.md C1).
     """
     if fields.fragment & _FRAGMENT_BITS or switches.short_packets_denied:
-        checked = _checked(fields, interface, switches)
-        if checked is not None:
-            return checked
+        decided = checked(fields, interface, switches)
+        if decided is not None:
+            return decided
     tos = fields.tos
     mark = fields.mark
     rules = chain.listed if chain.is_numbered else chain.entries

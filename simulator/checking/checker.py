@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface
 from typing import Any, Protocol
 
-from rules import ipchains
+from rules import ipchains, ipfw
 from rules.errors import CommandError
 from rules.ipchains.reasons import passed_over
 from rules.ipfw import Action, Verdict
@@ -111,10 +111,21 @@ class Answer:
 class Checker(Protocol):
     """The rules of one dialect on one host."""
 
+    @property
+    def rules(self) -> ipfw.RuleSet | None:
+        """Those of ipfw."""
+
+    @property
+    def tables(self) -> ipchains.Tables | None:
+        """Those of ipchains."""
+
     def command(self, line: str) -> None:
         """Run a line of a rule file.  :raises CommandError: as the tool does."""
 
     def ask(self, question: Question) -> Answer: ...
+
+    def decide(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What becomes of a packet, without a word of why: both in the words of the recorded cases."""
 
 
 def checker_for(
@@ -160,6 +171,11 @@ class _Ipfw:
         self._player = Player(case, default=default)
         self._interfaces = interfaces
         self._kernel = kernel
+        self.tables: ipchains.Tables | None = None
+
+    @property
+    def rules(self) -> ipfw.RuleSet | None:
+        return self._player.rules
 
     def command(self, line: str) -> None:
         result = self._player.rules.execute_line(line.strip().removeprefix("ipfw "))
@@ -182,6 +198,9 @@ class _Ipfw:
             details=details,
             steps=[*self._steps(asked, start_after, verdicts)],
         )
+
+    def decide(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        return self._player.packet(given)
 
     def _steps(self, asked: Packet, start_after: int, verdicts: Sequence[Verdict]) -> Iterator[Step]:
         rules = self._player.rules
@@ -228,9 +247,17 @@ class _Ipchains:
     def __init__(self, profile: str, interfaces: Mapping[str, str]) -> None:
         self._tables = ipchains.Tables(profile)
         self._interfaces = interfaces
+        self.rules: ipfw.RuleSet | None = None
+
+    @property
+    def tables(self) -> ipchains.Tables | None:
+        return self._tables
 
     def command(self, line: str) -> None:
         self._tables.run(line)
+
+    def decide(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        return ask(self._tables, given)[0]
 
     def ask(self, question: Question) -> Answer:
         packet = Packet(question.octets)

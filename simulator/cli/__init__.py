@@ -31,8 +31,11 @@ _COMMANDS = {
     "explain": ("check", "explain"),
     "ipchains-restore": ("ipchains_scripts", "ipchains_restore"),
     "ipchains-save": ("ipchains_scripts", "ipchains_save"),
+    "diff": ("difference", "diff"),
+    "lint": ("lint", "lint"),
     "programs": ("programs", "programs"),
     "profiles": ("profiles", "profiles"),
+    "witness": ("witness", "witness"),
 }
 """Each command's module here, and its name there."""
 

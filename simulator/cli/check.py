@@ -11,8 +11,8 @@ from typing import Any, NoReturn
 
 import click
 
-from rules.errors import CommandError
 from simulator.checking.checker import Answer, Checker, checker_for
+from simulator.checking.loading import RuleFileError, load
 from simulator.checking.questions import Question, QuestionError, read, read_line
 from simulator.cli.options import INTERFACE, PROFILE, assignments
 from simulator.profiles import PROFILES, LinuxProfile
@@ -128,13 +128,10 @@ def _answer(
 
 def _load(checker: Checker, path: Path) -> None:
     """Run a rule file; the first line that the tool refuses ends everything, in the tool's words and its place."""
-    for number, line in enumerate(_text(path).splitlines(), start=1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        try:
-            checker.command(line)
-        except CommandError as error:
-            _refuse(f"{path}:{number}: {error.stderr.strip()}\n    {line.strip()}")
+    try:
+        load(checker, _text(path))
+    except RuleFileError as error:
+        _refuse(error.said(str(path)))
 
 
 def _questions(packets: str) -> Iterator[Question]:

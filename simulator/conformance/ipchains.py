@@ -93,7 +93,8 @@ def ask(tables: Tables, given: Mapping[str, Any]) -> tuple[dict[str, Any], Packe
             "header": header,
         }
         return bypassed, packet, None
-    verdict = tables.traverse(given["chain"], packet, given["interface"])
+    diverted = given.get("reinjected") is not None
+    verdict = tables.traverse(given["chain"], packet, given["interface"], diverted=diverted)
     details = {
         "verdict": verdict.action.name,
         "decided_by": verdict.rule,

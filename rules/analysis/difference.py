@@ -1,0 +1,140 @@
+"""Packets that two programs treat differently, by the rules that decide; or the proof that there are none.
+
+Both programs lie in one space.  The regions of the first that end at one rule are walked through the second, and where
+outcomes differ, that part is a difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from rules.analysis.program import END_OF_CALLS, Flow, Label, Outcome, Program
+from rules.analysis.space import Region, Space, intersection
+from rules.analysis.walk import Arrival, Walker
+from rules.analysis.witness import Witness, witness
+
+__all__ = ["Difference", "cuts", "differences", "plain_outcome"]
+
+_WORDS: dict[str, Outcome] = {
+    "allow": ("accept",),
+    "ACCEPT": ("accept",),
+    "deny": ("deny",),
+    "DENY": ("deny",),
+    "REJECT": ("unreach", 3),
+    "MASQ": ("masq",),
+}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One pair of rules that decide differently about some packets."""
+
+    one: Label
+    other: Label
+    lines: tuple[int | None, int | None]
+    outcomes: tuple[Outcome, Outcome]
+    """What becomes of them, copies on the way included."""
+    certain: bool
+    """Else something other than header fields may decide."""
+    witness: Witness
+
+
+def plain_outcome(outcome: Outcome) -> Outcome:
+    """An outcome in words that both dialects share: ``accept``, ``deny``, ``divert 8668``; its own for what only one
+    has."""
+    if not outcome:
+        return outcome
+    first, *rest = outcome
+    return _WORDS.get(str(first), (str(first).lower(), *rest))
+
+
+def cuts(space: Space) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Where a space cuts its dimensions of numbers, as blocks for another space that is to have the same atoms."""
+    widths = {"source": 32, "destination": 32, "source_port": 16, "destination_port": 16, "total_length": 16}
+    widths |= {"identification": 16, "ttl": 8, "tcp_sequence": 32, "tcp_acknowledgment": 32, "tcp_window": 16}
+    for dimension in space.dimensions:
+        if dimension.name in ("place",):
+            continue
+        width = widths.get(dimension.name)
+        lows = [atom.low for atom in dimension.atoms if isinstance(atom.low, int)] if width is not None else []
+        # A single value cuts before and behind itself; what it is behind is some other's beginning.
+        yield from ((dimension.name, (low, (1 << (width or 32)) - 1)) for low in lows or [0])
+        if width is not None:
+            yield from ((dimension.name, (low - 1, (1 << width) - 1)) for low in lows if low)
+
+
+def differences(
+    one: Program, other: Program, same: Callable[[Outcome], Outcome] = plain_outcome, *, written: bool = True
+) -> Iterator[Difference]:
+    """Each pair of deciding rules between which there is a difference, once, with a packet that shows it.
+
+    What both hand to a socket may come back in both, with any header, and is looked at behind those rules.  Without
+    ``written`` first passes begin only with packets that no divert socket wrote.
+
+    :raises rules.analysis.walk.TooManyPiecesError: when it cannot be decided.
+    """
+    walkers = Walker(one), Walker(other)
+    told: set[tuple[int, int]] = set()
+    pairs = list(_starts(one, other, written))
+    returns: set[tuple[int, int]] = set()
+    while pairs:
+        begin, behind, region = pairs.pop(0)
+        for arrival in walkers[0].arrivals(region, begin):
+            for met in walkers[1].arrivals(arrival.region, behind):
+                nodes = one.nodes[arrival.node], other.nodes[met.node]
+                outcomes = _all(arrival, same), _all(met, same)
+                if outcomes[0] != outcomes[1]:
+                    if (arrival.node, met.node) not in told:
+                        told.add((arrival.node, met.node))
+                        yield _difference(one, other, arrival, met, outcomes)
+                    continue
+                # What both hand over may come back in both.
+                back = nodes[0].comes_back, nodes[1].comes_back
+                if END_OF_CALLS not in back and back not in returns and nodes[0].flow is not Flow.CALLS:
+                    returns.add(back)
+                    pairs += [(*back, valid) for valid in _written(one.space)]
+
+
+def _written(space: Space) -> Iterator[Region]:
+    """Every packet that may come back."""
+    at = space.index.get("reinjected")
+    for valid in space.valid():
+        if at is None:
+            yield valid
+        else:
+            yield (*valid[:at], valid[at] & ~space.dimensions[at].holds(None), *valid[at + 1 :])
+
+
+def _difference(
+    one: Program, other: Program, arrival: Arrival, met: Arrival, outcomes: tuple[Outcome, Outcome]
+) -> Difference:
+    first, second = one.nodes[arrival.node], other.nodes[met.node]
+    return Difference(
+        first.label,
+        second.label,
+        (first.line, second.line),
+        outcomes,
+        arrival.certain and met.certain,
+        witness(one.space, met.region),
+    )
+
+
+def _all(arrival: Arrival, same: Callable[[Outcome], Outcome]) -> Outcome:
+    """The copies on the way, then the end."""
+    copies = tuple(word for _, outcome in arrival.on_the_way for word in outcome)
+    return (*copies, *same(arrival.outcome))
+
+
+def _starts(one: Program, other: Program, written: bool) -> Iterator[tuple[int, int, Region]]:
+    """Where packets begin in both programs, and which: all that are packets."""
+    space = one.space
+    at = space.index.get("reinjected")
+    for hook, begin in one.starts.items():
+        for valid in space.valid():
+            here = intersection(valid, space.at({hook}))
+            if here is None:
+                continue
+            if at is not None and not written:
+                here = (*here[:at], here[at] & space.dimensions[at].holds(None), *here[at + 1 :])
+            yield begin, other.starts[hook], here

@@ -1,0 +1,64 @@
+"""`divertsim diff`: packets that two rule files treat differently, or the proof that there are none."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from rules.analysis.walk import TooManyPiecesError
+from simulator.cli.linting import RULES, read, refuse
+from simulator.cli.options import INTERFACE, PROFILE
+from simulator.linting.compare import compare
+from simulator.profiles import PROFILES
+
+__all__ = ["diff"]
+
+
+@click.command()
+@click.argument("a", type=RULES)
+@click.argument("b", type=RULES)
+@PROFILE
+@click.option("--profile-b", type=click.Choice(list(PROFILES)), metavar="NAME", help="The kernel of B, if another.")
+@INTERFACE
+@click.option("--json", "as_json", is_flag=True, help="Report as one JSON object.")
+def diff(a: Path, b: Path, profile: str, profile_b: str | None, interfaces: tuple[str, ...], as_json: bool) -> None:
+    """Packets that the rule files A and B treat differently, a packet for each pair of rules that decide; or "equal".
+
+    One file may be of ipchains and the other of ipfw: then input is compared with `in` and output with `out`, forward
+    is left out, and only what becomes of packets counts: accepted, denied, diverted where to.  Exit status 0 when they
+    are equal, 1 when they differ or that cannot be told because state, chance or routes decide, 2 for a file that makes
+    no sense.
+    """
+    first, second = read(a, profile, interfaces), read(b, profile_b or profile, interfaces)
+    mixed = first.conditions.is_linux != second.conditions.is_linux
+    try:
+        pairs, uncertain = compare(first, second)
+    except TooManyPiecesError as error:
+        refuse(f"not decided: {error}")
+    is_equal = not pairs and not uncertain
+    if as_json:
+        said = {
+            "equal": is_equal,
+            "differences": [pair.as_json() for pair in pairs],
+            "uncertain": uncertain,
+            "left_out": ["forward"] if mixed else [],
+        }
+        click.echo(json.dumps(said, indent=1))
+        sys.exit(0 if is_equal else 1)
+    for pair in pairs:
+        (one, other), (does, instead) = pair.rules, pair.outcomes
+        unsure = "" if pair.difference.certain else " (perhaps: more than header fields decides)"
+        click.echo(f"{a}: {does} by {one}; {b}: {instead} by {other}{unsure}")
+        click.echo(f"    {pair.packet.words}")
+    if mixed:
+        click.echo("the forward chain is left out: ipfw has no such hook")
+    if uncertain and not pairs:
+        click.echo(
+            f"no difference is found, but more than header fields decides in rules {', '.join(map(str, uncertain))}"
+        )
+    elif is_equal:
+        click.echo("equal")
+    sys.exit(0 if is_equal else 1)

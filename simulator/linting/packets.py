@@ -1,0 +1,111 @@
+"""Witnesses as octets, and tried: a packet that does not show what is said of it is not shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rules.analysis.program import Label
+from rules.analysis.witness import Witness
+from rules.fields import ICMP, OFFSET_MASK, TCP, UDP, Header
+from simulator.checking.checker import Checker
+from simulator.spoken import speak
+from simulator.wire import icmp, ipv4, tcp, udp
+
+__all__ = ["Shown", "meets", "shown", "tried"]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A packet, and where it is."""
+
+    hook: str
+    interface: str | None
+    octets: bytes
+    received_on: str | None = None
+    reinjected: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        said = {"hook": self.hook, "interface": self.interface, "octets": self.octets.hex()}
+        more = {"received_on": self.received_on, "reinjected": self.reinjected}
+        return said | {name: value for name, value in more.items() if value is not None}
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """Where it is, as questions say it."""
+        given: dict[str, Any] = {"hook": self.hook, "chain": self.hook, "interface": self.interface}
+        return given | {"received_on": self.received_on, "reinjected": self.reinjected}
+
+    @property
+    def words(self) -> str:
+        """In ipfw's words."""
+        hook = self.hook if self.hook in ("in", "out") else None
+        written = f" (written by a divert socket, as {self.reinjected})" if self.reinjected else ""
+        said = speak(self.octets, hook=hook, interface=self.interface, received_on=self.received_on)
+        return said + ("" if hook else f" [{self.hook}]") + written
+
+
+def shown(witness: Witness) -> Shown:
+    """The datagram of a witness."""
+    place = witness.place
+    is_in = place.leaves_by is None
+    return Shown(
+        place.hook,
+        place.received_on if is_in else place.leaves_by,
+        _octets(witness.header),
+        None if is_in else place.received_on,
+        witness.reinjected,
+    )
+
+
+def _octets(header: Header) -> bytes:
+    payload = b"" if header.fragment & OFFSET_MASK else _transport(header)
+    length = header.total_length - header.header_length
+    payload = (payload + bytes(max(length - len(payload), 0)))[: max(length, 0)]
+    made = ipv4.Header(
+        source=header.source,
+        destination=header.destination,
+        protocol=header.protocol,
+        ttl=header.ttl,
+        tos=header.tos,
+        identification=header.identification or 1,
+        fragment=header.fragment,
+        options=header.options,
+    )
+    return made.emit(payload)
+
+
+def _transport(header: Header) -> bytes:
+    length = header.total_length - header.header_length
+    if header.protocol == TCP and header.tcp_flags is not None:
+        options = header.tcp_options or b""
+        segment = tcp.Header(
+            source_port=header.source_port or 0,
+            destination_port=header.destination_port or 0,
+            sequence=header.tcp_sequence or 0,
+            acknowledgment=header.tcp_acknowledgment or 0,
+            flags=header.tcp_flags,
+            window=header.tcp_window or 0,
+            options=options,
+        )
+        load = bytes(max(length - 20 - len(options), 0))
+        return segment.emit(load, source=header.source, destination=header.destination)
+    if header.protocol == UDP and header.source_port is not None:
+        datagram = udp.Header(source_port=header.source_port, destination_port=header.destination_port or 0)
+        return datagram.emit(bytes(max(length - 8, 0)), source=header.source, destination=header.destination)
+    if header.protocol == ICMP and header.icmp_type is not None:
+        return icmp.Message(type=header.icmp_type, code=header.icmp_code or 0, data=bytes(max(length - 8, 0))).emit()
+    return b""
+
+
+def tried(checker: Checker, packet: Shown, *, start_after: int = 0) -> Mapping[str, Any]:
+    """What the rules do to it, in the words of the recorded cases."""
+    given = {**packet.given, "octets": packet.octets.hex(), "start_after": start_after}
+    return checker.decide(given)
+
+
+def meets(details: Mapping[str, Any], label: Label) -> bool:
+    """Whether a packet came to match a rule."""
+    met = [*details.get("counted", ()), *details.get("matched", ()), details["decided_by"]]
+    return label in met or f"loop@{label}" in met
