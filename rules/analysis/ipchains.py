@@ -125,6 +125,8 @@ class _Builder:
         self.starts: dict[str, int] = {}
         self.user_chains: dict[str, tuple[int, int]] = {}
         self._firsts: dict[str, int] = {}
+        self._allowed: dict[tuple[Predicate, str, int | None], int] = {}
+        """Atoms that questions allow, found before."""
         self._behind: dict[str, int] = {}
         self._views = list(self._make_views())
         self._checks = list(self._make_checks())
@@ -261,10 +263,16 @@ class _Builder:
     def _by_dimension(self, question: Predicate, reads: frozenset[str], protocol: int | None = None) -> Region | None:
         dimensions = {DIMENSION_OF[name] for name in reads}
         (name,) = dimensions
+        key = question, name, protocol
+        if key not in self._allowed:
+            self._allowed[key] = self._allowed_atoms(question, name, protocol)
+        atoms = self._allowed[key]
+        return self.space.region(name, atoms) if atoms else None
+
+    def _allowed_atoms(self, question: Predicate, name: str, protocol: int | None) -> int:
         allowed = allowed_by(question)
         blocks = allowed if isinstance(allowed, Blocks) and len(question.reads) == 1 else None
-        atoms = self.space.allowed(name, _of_protocol(question, protocol), blocks)
-        return self.space.region(name, atoms) if atoms else None
+        return self.space.allowed(name, _of_protocol(question, protocol), blocks)
 
 
 def _of_protocol(question: Predicate, protocol: int | None) -> Callable[[Fields], bool]:
