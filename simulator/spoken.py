@@ -8,7 +8,7 @@ second language (ipfw(8)); what is not said has the value of an ordinary small d
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from rules.addresses import dotted
@@ -264,13 +264,12 @@ _ENDS = frozenset({"to", *_OPTIONS})
 def build(spoken: Spoken) -> bytes:
     """The datagram, lengths and checksums right.  :raises ValueError: for an ``iplen`` that its headers exceed."""
     later = bool(spoken.fields.get("ip.frag"))
-    source, destination = 0, 0
     payload = b"" if later else _PAYLOADS.get(spoken.protocol, lambda: b"")()
-    plain = ipv4.Header(source=source, destination=destination, protocol=spoken.protocol, identification=1)
+    plain = ipv4.Header(source=0, destination=0, protocol=spoken.protocol, identification=1)
     changes = dict(spoken.fields)
     if later:
         changes = {name: value for name, value in changes.items() if name.startswith("ip.") or name == "load"}
-    octets = alter(plain.emit(payload), _by_type(changes))
+    octets = alter(plain.emit(payload), changes)
     if spoken.total_length is None:
         return octets
     missing = spoken.total_length - len(octets)
@@ -281,11 +280,6 @@ def build(spoken: Spoken) -> bytes:
     if len(load) + missing < 0:
         raise ValueError(f"iplen {spoken.total_length}: the headers alone are {len(octets) - len(load)} octets")
     return alter(octets, {"load": load[: len(load) + missing] + bytes(max(missing, 0))})
-
-
-def _by_type(changes: Mapping[str, Value]) -> dict[str, Value]:
-    """The ICMP type first: it decides what else there is."""
-    return dict(sorted(changes.items(), key=lambda item: item[0] != "icmp.type"))
 
 
 _PAYLOADS: dict[int, Callable[[], bytes]] = {

@@ -45,17 +45,7 @@ def _common(command: Any) -> Any:
 @click.command()
 @_common
 @click.option("--explain", "why", is_flag=True, help="Say why the other rules did not match.")
-def check(
-    rules: Path,
-    packets: str,
-    profile: str,
-    interfaces: tuple[str, ...],
-    routes: tuple[str, ...],
-    default: str | None,
-    dialect: str | None,
-    as_json: bool,
-    why: bool,
-) -> None:
+def check(*, why: bool, **asked: Any) -> None:
     """What the rule file RULES would do to PACKETS, and which rule decides.
 
     RULES has one command a line, with or without the word `ipfw` or `ipchains`.  PACKETS is a file of packets, one a
@@ -71,26 +61,18 @@ def check(
     asked about in order, and dynamic state lives on from one to the next.  Exit status 1 when a packet does not meet
     what its line says, 2 for a file that makes no sense.
     """
-    _answer(rules, packets, profile, interfaces, routes, default, dialect, as_json=as_json, why=why)
+    _answer(why=why, **asked)
 
 
 @click.command()
 @_common
-def explain(
-    rules: Path,
-    packets: str,
-    profile: str,
-    interfaces: tuple[str, ...],
-    routes: tuple[str, ...],
-    default: str | None,
-    dialect: str | None,
-    as_json: bool,
-) -> None:
+def explain(**asked: Any) -> None:
     """Why the rule file RULES does to PACKETS what it does: `divertsim check --explain`."""
-    _answer(rules, packets, profile, interfaces, routes, default, dialect, as_json=as_json, why=True)
+    _answer(why=True, **asked)
 
 
 def _answer(
+    *,
     rules: Path,
     packets: str,
     profile: str,
@@ -98,7 +80,6 @@ def _answer(
     routes: tuple[str, ...],
     default: str | None,
     dialect: str | None,
-    *,
     as_json: bool,
     why: bool,
 ) -> None:

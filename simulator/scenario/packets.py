@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import IO, Any, Protocol
 
 from simulator import expressions
@@ -10,7 +11,7 @@ from simulator.fragments import LINUX, fragment
 from simulator.scenario import model
 from simulator.scenario.model import Place, ScriptError
 from simulator.spoken import build
-from simulator.wire.named import Value, alter, differences, dissect, full_name
+from simulator.wire.named import FIELDS, Value, alter, differences, dissect, full_name
 
 __all__ = ["Files", "Library", "MismatchError", "compare", "compare_fields"]
 
@@ -144,9 +145,21 @@ def compare(expected: bytes, actual: bytes, *, ignored: frozenset[str] = frozens
         raise MismatchError("differs in " + ", ".join(each.name for each in wrong), expected)
 
 
+_FIELD_NAMES = frozenset(name for full in FIELDS for name in (full, full.partition(".")[2] or full))
+"""With the header's name and without it."""
+
+
 def compare_fields(wanted: Mapping[str, Value], actual: bytes, place: Place) -> None:
-    """Named fields only.  :raises MismatchError: when one differs; ScriptError for a value that no field can have."""
+    """Named fields only.
+
+    :raises MismatchError: when one differs, or the packet has none of that name.
+    :raises ScriptError: for a name that no field has, or a value that it cannot have.
+    """
     for name, value in wanted.items():
+        if name not in _FIELD_NAMES:
+            near = get_close_matches(name, _FIELD_NAMES, n=3)
+            meant = f" (did you mean {', '.join(near)}?)" if near else ""
+            raise ScriptError(place, f"no header field is called {name!r}{meant}")
         try:
             full = full_name(actual, name)
         except ValueError as error:

@@ -211,6 +211,11 @@ NONSENSE = {
     "sends": (WORLD, "eth0 sends ping", "an interface receives"),
     "piece": (WORLD, "eth0 receives fragment 3 of ping at 68", "no fragment 3: there are 1"),
     "field": (WORLD, "eth0 receives ping with ttl=300", "ip.ttl=300 is not in 0 to 255"),
+    "field name": (
+        WORLD,
+        "eth0 receives ping\nexpect eth1 sends any with tll=3",
+        "no header field is called 'tll' (did you mean ttl",
+    ),
     "option name": (WORLD, "socket d divert 1\nd sets SO_FROB 1", "no socket option 'SO_FROB'"),
     "tap": (WORLD, "socket t tap eth9", "no interface 'eth9'"),
     "user": (WORLD, "socket d divert 1 as frob", "no such user: 'frob'"),
