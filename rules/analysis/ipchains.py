@@ -217,7 +217,6 @@ class _Builder:
             outcome=outcome,
             target=target,
             comes_back=comes_back,
-            looks_into_transport=bool(reads & _TRANSPORT),
             asks_ports=bool(reads & {"source_port", "destination_port"}),
             counts=not entry.silent or entry.action is None or bool(entry.rule.flags & (Flag.LOG | Flag.NETLINK)),
             loop_outcome=(Action.DENY.name,) if flow is Flow.CALLS else (),

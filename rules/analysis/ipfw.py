@@ -281,7 +281,6 @@ def _nodes(drafts: list[_Draft], rules: RuleSet, space: Space, lines: Mapping[in
             flow=Flow.ENDS,
             certain=not reasons,
             reasons=tuple(reasons),
-            looks_into_transport=any(question.transport for block in draft.blocks for question in block),
             asks_ports=any(question.ports for block in draft.blocks for question in block),
             counts=rule.log is not None or rule.tag is not None or rule.state is not None or _refuses(draft, rules),
             is_policy=rule.number == DEFAULT_RULE and rule.set == RESERVED_SET and draft.entry is rules.chain.default,

@@ -61,8 +61,6 @@ class Node:
     """Whether everything in ``matches`` is sure to match."""
     reasons: tuple[str, ...] = ()
     """Why not."""
-    looks_into_transport: bool = False
-    """Some question is about a field that only the first fragment has."""
     counts: bool = False
     """It has an effect besides its outcome that somebody may want: it counts, logs, marks, copies."""
     missing_target: str | None = None

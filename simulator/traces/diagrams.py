@@ -131,6 +131,7 @@ BSD = Diagram(
         ("host", "routing"),
         ("routing", "out"),
         ("out", "wire-out"),
+        ("in", "waiting"),
         ("waiting", "host"),
         *_both_ways("program", ("in", "out")),
     ),
