@@ -32,9 +32,10 @@ POLLING = 0.001
 """Seconds of the router's time that a look without waiting takes when there is nothing; else a script that only looks
 would stop the time for ever."""
 
-_MOMENT = 0.002
-"""Real seconds for which a thread that sleeps counts as one that waits for something else."""
-_MOMENTS = 500
+_MOMENT = 0.01
+"""Real seconds after which a thread that does nothing counts as one that waits for something else. Above the
+interpreter's switch interval (5 ms): a thread that only waits for its turn to run must not be taken for a sleeper."""
+_MOMENTS = 100
 """How many of these threads at work get before the router's time moves nevertheless."""
 _ASKED, _GIVEN_UP = 3, 50
 """After how many endless waits beyond the end a script is no longer interrupted but ended, and is given up."""
