@@ -16,6 +16,7 @@ from rules import ipchains, ipfw
 from rules.ipchains.sockopt import set_option
 from simulator.bpf import Program, compile_filter
 from simulator.clock import Clock, SimulatedClock
+from simulator.history import Act, remembered
 from simulator.interfaces import Address, Interface, Link
 from simulator.ledger import Ledger, Reason
 from simulator.links.memory import MemoryLink
@@ -28,7 +29,7 @@ from simulator.profiles import BsdProfile, LinuxProfile, Profile, resolve
 from simulator.routing import Kind as RouteKind
 from simulator.routing import Route, Routes
 from simulator.sockets.address import BSD_LAYOUT, BSD_PORT_LAYOUT, LINUX_LAYOUT, Layout
-from simulator.sockets.base import Buffer, QueueSocket, fail
+from simulator.sockets.base import Buffer, Overhearing, QueueSocket, fail
 from simulator.sockets.buffers import BSD_LARGEST, CAPTURE_DEFAULT, BpfBuffer, BsdBuffer, LinuxBuffer
 from simulator.sockets.divert import Customs, DivertPorts, DivertSocket, Write
 from simulator.sockets.netlink import DEVICE, NETLINK_FIREWALL, FirewallCopies, NetlinkSocket
@@ -92,6 +93,9 @@ class Router:
         self._taps = Taps(self.node)
         self._udp_ports = UdpPorts(self.node.own.__contains__)
         self._engine = engine
+        self.history: list[Act] = []
+        """What was done to it since its birth, oldest first."""
+        self._overheard: list[Overhearing] = []
         self._names = _with_hosts(names or ipchains.Names.standard(), hosts or {})
         self._raw_socket: Callable[..., RawSocket]
         self._raw_buffer: Callable[[], Buffer] = LinuxBuffer
@@ -107,6 +111,8 @@ class Router:
             self._build_bsd(self.profile)
         name, mtu = self.profile.loopback
         self.node.loopback = self.add_interface(name, "127.0.0.1/8", mtu=mtu)
+        given: dict[str, Any] = {"profile": profile, "names": names, "hosts": hosts, "switches": switches}
+        self.history[:] = [Act(self.clock.now(), "Router", given)]
 
     def _build_linux(self, profile: LinuxProfile) -> None:
         masquerade = Masquerade(self.node)
@@ -197,6 +203,7 @@ class Router:
 
     # -- building --------------------------------------------------------------------------------------------------
 
+    @remembered
     def add_interface(
         self,
         name: str,
@@ -230,6 +237,7 @@ class Router:
         self._taps.changed()
         return interface
 
+    @remembered
     def add_address(self, interface: str | Interface, address: str) -> None:
         """A further address for an interface.
 
@@ -240,6 +248,7 @@ class Router:
             raise ValueError(f"{found.name} has the address {address} already")
         self._add_address(found, added)
 
+    @remembered
     def delete_address(self, interface: str | Interface, address: str) -> None:
         """Take an address, ``"10.0.0.1"``, from an interface, with the routes that it brought.
 
@@ -278,6 +287,7 @@ class Router:
             addresses = tuple(each.host for each in interface.addresses)
             self.rules.nats.addresses_changed(interface.name, addresses)
 
+    @remembered
     def add_route(
         self,
         prefix: str,
@@ -316,6 +326,7 @@ class Router:
         self.node.routes.add(route)
         return route
 
+    @remembered
     def delete_route(self, prefix: str) -> None:
         """:raises ValueError: when there is no route with exactly that prefix."""
         route = self.node.routes.find(IPv4Network(prefix))
@@ -332,6 +343,7 @@ class Router:
             raise ValueError(f"no such interface: {interface!r}") from None
 
     def _interface_changed(self, interface: Interface) -> None:
+        self.history.append(Act(self.clock.now(), "up", {"interface": interface.name, "up": interface.up}))
         if interface.up:
             self.node.routes.changed()
         else:
@@ -382,6 +394,7 @@ class Router:
 
     # -- rules -----------------------------------------------------------------------------------------------------
 
+    @remembered
     def ipchains(self, command: str | Sequence[str]) -> str:
         """Run an ipchains command (Linux profiles); what the tool prints.
 
@@ -391,6 +404,7 @@ class Router:
             raise TypeError(f"{self.profile.name} has ipfw, not ipchains")
         return self.tables.run(command)
 
+    @remembered
     def ipfw(self, command: str | Sequence[str]) -> str:
         """Run an ipfw command (BSD profiles); what the tool prints.
 
@@ -400,6 +414,7 @@ class Router:
             raise TypeError(f"{self.profile.name} has ipchains, not ipfw")
         return self.rules.run(command)
 
+    @remembered
     def sysctl(self, command: str) -> str:
         """Read or set variables of ipfw (BSD profiles): ``router.sysctl("net.inet.ip.fw.dyn_ack_lifetime=60")``; what
         sysctl(8) prints.  What differs between kernels, or belongs to the packet path, is a switch of the profile.
@@ -439,6 +454,7 @@ class Router:
             sock.close()
             fail(errno.EPERM, f"a socket of this kind is for root, not for user {owner!r}")
         sock.owner = user
+        sock.overheard = self._overheard
         if kind & socket.SOCK_NONBLOCK:
             sock.setblocking(False)
         return sock
@@ -556,6 +572,11 @@ class Router:
         return self.node.routes
 
     @property
+    def listening(self) -> tuple[QueueSocket, ...]:
+        """The sockets to which packets may be handed: divert and UDP sockets that have a port, and raw sockets."""
+        return (*self._divert_ports, *self._udp_ports, *self.path.host.raw)
+
+    @property
     def messages(self) -> Sequence[str]:
         """The kernel's messages, oldest first; the last 10,000 are kept."""
         return self.node.messages
@@ -573,6 +594,16 @@ class Router:
             yield trace
         finally:
             self.node.tracer.remove(hear)
+
+    @contextmanager
+    def overhear(self, watch: Overhearing) -> Iterator[None]:
+        """Inside, ``watch(socket, octets, address)`` is entered for the time of every write to a socket of this router
+        (taps excepted); also of one that is refused and brings no packet into being."""
+        self._overheard.append(watch)
+        try:
+            yield
+        finally:
+            self._overheard.remove(watch)
 
     def __repr__(self) -> str:
         names = ", ".join(self.node.interfaces)

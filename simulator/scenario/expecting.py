@@ -20,7 +20,7 @@ from simulator.sockets.address import Address
 from simulator.sockets.tap import TapAddress
 from simulator.trace import Event, Kind
 
-__all__ = ["EXPECTATIONS", "UnmetError"]
+__all__ = ["EXPECTATIONS", "UnmetError", "interface_in"]
 
 
 class UnmetError(Exception):
@@ -161,7 +161,7 @@ def _check_address(line: model.Reads, found: ScriptSocket) -> None:
     have = {
         "address": address[0],
         "tag": getattr(address, "tag", address[1]),
-        "interface": _interface_in(found),
+        "interface": interface_in(found),
     }
     want = {"address": wanted.host, "tag": wanted.tag, "interface": wanted.interface}
     wrong = [
@@ -173,7 +173,7 @@ def _check_address(line: model.Reads, found: ScriptSocket) -> None:
         raise UnmetError(f"{line.socket} reads: " + ", ".join(wrong))
 
 
-def _interface_in(found: ScriptSocket) -> str:
+def interface_in(found: ScriptSocket) -> str:
     """The interface's name, as far as the address carries it: on BSD seven characters of it (bsd.md R-6)."""
     if isinstance(found, CopyReader) or isinstance(found.address, TapAddress):
         return str(found.address[0])

@@ -14,7 +14,8 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from operator import index
 from typing import Any, Self
 
@@ -26,7 +27,7 @@ from simulator.sockets.options import Options
 from simulator.sockets.surface import Surface
 from simulator.wire.ipv4 import MAXIMUM_LENGTH
 
-__all__ = ["Buffer", "QueueSocket", "fail"]
+__all__ = ["Buffer", "Overhearing", "QueueSocket", "fail"]
 
 # Plain integers: arithmetic on the enumeration's members costs ten times as much.
 _PEEK, _DONTWAIT, _OOB = int(socket.MSG_PEEK), int(socket.MSG_DONTWAIT), int(socket.MSG_OOB)
@@ -35,8 +36,15 @@ _IGNORED = socket.MSG_TRUNC | socket.MSG_WAITALL | socket.MSG_NOSIGNAL | socket.
 _UNKNOWN_FLAGS = ~int(socket.MSG_PEEK | socket.MSG_DONTWAIT | _IGNORED)
 
 
+Overhearing = Callable[["QueueSocket", bytes, Any], AbstractContextManager[object]]
+"""(socket, octets, the address as it was given, or None) -> what is entered while they are being written"""
+
+
 class QueueSocket(Options, Surface):
     """Base of the router's datagram sockets."""
+
+    overheard: Sequence[Overhearing] = ()
+    """Who watches what is written, refused or not: all sockets of a router share one list."""
 
     def __init__(self, family: int, kind: int, proto: int, buffer: Buffer) -> None:
         self.family = _member(socket.AddressFamily, family)
@@ -215,7 +223,12 @@ class QueueSocket(Options, Surface):
         limit = self.send_limit if self.buffer.limits_writes else MAXIMUM_LENGTH
         if len(data) > limit:
             fail(errno.EMSGSIZE, f"{len(data)} octets are more than {limit}")
-        return self._write(data, address)
+        if not self.overheard:
+            return self._write(data, address)
+        with contextlib.ExitStack() as stack:
+            for watch in self.overheard:
+                stack.enter_context(watch(self, data, address))
+            return self._write(data, address)
 
     def _write(self, data: bytes, address: Any) -> int:
         fail(errno.EOPNOTSUPP)

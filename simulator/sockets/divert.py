@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from operator import index
 from typing import Any
@@ -18,7 +18,7 @@ from simulator.sockets.address import Address, Destination, Layout, parse_pair, 
 from simulator.sockets.base import Buffer, QueueSocket, fail
 from simulator.sockets.options import SO_RERROR, SO_SETFIB, keep
 
-__all__ = ["Customs", "DivertPorts", "DivertSocket"]
+__all__ = ["Customs", "DivertPorts", "DivertSocket", "Write"]
 
 _RESERVED = 1024
 _MREQN = 12
@@ -78,6 +78,10 @@ class DivertPorts:
         self._created = 0
         self.listeners: dict[int, DivertSocket] = {}
         """The one socket on each port that receives."""
+
+    def __iter__(self) -> Iterator[DivertSocket]:
+        """Every socket that has a port, the oldest first."""
+        return iter(sorted((sock for sharing in self._bound.values() for sock in sharing), key=lambda each: each.age))
 
     def number(self) -> int:
         """A number for a new socket, by age."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -78,6 +78,9 @@ class RawSockets:
 
     def __init__(self) -> None:
         self._open: dict[int, list[RawSocket]] = {}
+
+    def __iter__(self) -> Iterator[RawSocket]:
+        return (sock for sharing in [*self._open.values()] for sock in sharing)
 
     def add(self, sock: RawSocket) -> None:
         self._open.setdefault(sock.proto, []).append(sock)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from rules.addresses import dotted
@@ -51,6 +51,9 @@ class UdpPorts:
         self._is_local = is_local
         self.reserved = range(0)
         """Ports that nobody can bind (linux.md N6)."""
+
+    def __iter__(self) -> Iterator[UdpSocket]:
+        return (sock for sharing in [*self._bound.values()] for sock in sharing)
 
     def bind(self, sock: UdpSocket, host: int, port: int) -> int:
         if host and not self._is_local(host):

@@ -1,0 +1,70 @@
+"""What was done to a router to build it: interfaces, routes, commands.  Packets are the trace's business.
+
+A router keeps this list from its birth, because a rule set is a matter of its past (what a command does depends on
+those before it); :func:`simulator.scenario.record` writes a script from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import wraps
+from inspect import signature
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+from rules.errors import CommandError
+from simulator.clock import Clock
+
+__all__ = ["Act", "remembered"]
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """A method of the router that was called."""
+
+    time: float
+    """Seconds of the router's clock."""
+    method: str
+    """Its name; ``Router`` for the beginning, ``up`` for an interface that goes up or down."""
+    arguments: Mapping[str, Any]
+    """By the names of its parameters."""
+    result: Any = None
+    """What it returned."""
+    failed: bool = False
+    """Whether the command was refused."""
+
+
+class Remembering(Protocol):
+    """What has a history."""
+
+    history: list[Act]
+
+    @property
+    def clock(self) -> Clock: ...
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Self = TypeVar("Self", bound=Remembering)
+
+
+def remembered(method: Callable[Concatenate[Self, P], R]) -> Callable[Concatenate[Self, P], R]:
+    """A method whose calls are kept in ``history``, except those that raise anything but a CommandError."""
+    parameters = signature(method)
+
+    @wraps(method)
+    def kept(self: Self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        def keep(result: Any = None, *, failed: bool = False) -> None:
+            bound = dict(parameters.bind(self, *args, **kwargs).arguments)
+            del bound["self"]
+            self.history.append(Act(self.clock.now(), method.__name__, bound, result, failed))
+
+        try:
+            result = method(self, *args, **kwargs)
+        except CommandError:
+            keep(failed=True)
+            raise
+        keep(result)
+        return result
+
+    return kept
