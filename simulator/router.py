@@ -597,8 +597,10 @@ class Router:
 
     @contextmanager
     def overhear(self, watch: Overhearing) -> Iterator[None]:
-        """Inside, ``watch(socket, octets, address)`` is entered for the time of every write to a socket of this router
-        (taps excepted); also of one that is refused and brings no packet into being."""
+        """Inside, ``watch`` is told of every read from a socket of this router and every write to one, taps excepted.
+
+        Writes that are refused, and bring no packet into being, are told as well.
+        """
         self._overheard.append(watch)
         try:
             yield

@@ -17,7 +17,7 @@ from rules.ipfw.names import PROTOCOL_NAMES, PROTOCOLS, TCP_FLAGS, service_port
 from simulator.wire import icmp, ipv4, tcp, udp
 from simulator.wire.named import Value, alter, dissect
 
-__all__ = ["Spoken", "SpokenError", "build", "parse", "speak"]
+__all__ = ["Spoken", "SpokenError", "build", "parse", "speak", "spoken_exactly"]
 
 
 class SpokenError(ValueError):
@@ -334,6 +334,17 @@ def speak(
     said += ["recv", received_on] if received_on else []
     said += ["via", interface] if interface else []
     return " ".join(said)
+
+
+def spoken_exactly(octets: bytes) -> str | None:
+    """The words that make just these octets; None when there are none."""
+    words = speak(octets)
+    if words.startswith("hex "):
+        return None
+    try:
+        return words if build(parse(words)) == octets else None
+    except ValueError:  # a transport header that is cut off has no words
+        return None
 
 
 _SAID = (

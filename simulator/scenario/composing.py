@@ -23,7 +23,8 @@ from simulator.scenario.reading import read
 from simulator.scenario.setting import SETTINGS
 from simulator.scenario.world import ScriptSocket, Station, World
 from simulator.sockets.address import Address
-from simulator.spoken import build, parse, speak
+from simulator.sockets.divert import DivertSocket
+from simulator.spoken import spoken_exactly
 from simulator.trace import Event, Kind
 from simulator.wire.named import alter, differences, dissect
 
@@ -35,6 +36,10 @@ _MOST_LOOKED_AT = 20
 """Packets among which that other one is sought."""
 _DERIVED = frozenset({"ip.chksum", "ip.len", "icmp.chksum", "udp.chksum", "udp.len", "tcp.chksum"})
 """Fields that follow from the others."""
+
+
+_ENDS_WORDS = re.compile(r"\s(within|address|back|with|at|tag|interface)\s")
+"""Words at which the grammar takes ipfw's to be over."""
 
 
 class Packet(bytes):
@@ -101,6 +106,19 @@ class Composer:
             self._lines.append(parts)
             done = ACTIONS[type(line.statement)](self._world, line.statement, line.place)
             self._tell(done)
+
+    def read(self, name: str) -> None:
+        """A socket of the script is read; when it went another way than was recorded there may be nothing to read."""
+        found = self._world.sockets[name]
+        if not found.socket.closed and found.socket.readable:
+            octets = found.read()
+            self._expect(f"{name} reads ", self._expected(octets), *_came_with(found))
+
+    def read_the_rest(self) -> None:
+        """What nobody has read."""
+        for name, each in self._world.sockets.items():
+            while not each.socket.closed and each.socket.readable:
+                self.read(name)
 
     def address_of(self, name: str) -> object:
         """The address that came with what a socket of the script read last."""
@@ -197,10 +215,6 @@ class Composer:
             for octets in wire.waiting:
                 self._expect(f"{interface} sends ", self._expected(octets))
             wire.taken = len(wire.sent)
-        for name, each in self._world.sockets.items():
-            while not each.socket.closed and each.socket.readable:
-                octets = each.read()
-                self._expect(f"{name} reads ", self._expected(octets), *_came_with(each))
         for octets in station.router.delivered[station.delivered :]:
             self._expect("router delivers ", self._expected(octets))
         station.delivered = len(station.router.delivered)
@@ -221,7 +235,7 @@ def _came_with(found: ScriptSocket) -> Iterator[str]:
     address = found.address
     if isinstance(address, Address):
         yield f" address {address[0]} tag {address.tag}"
-        if name := interface_in(found):
+        if isinstance(found.socket, DivertSocket) and (name := interface_in(found)):
             yield f" interface {name}"
     elif isinstance(address, tuple) and len(address) == 2:
         yield f" address {address[0]} tag {address[1]}"
@@ -229,11 +243,9 @@ def _came_with(found: ScriptSocket) -> Iterator[str]:
 
 def _words(octets: bytes) -> str:
     """In ipfw's words where these say all of it, else in hex."""
-    words = speak(octets)
-    if not words.startswith("hex ") and not re.search(r"\s(within|address|back|with|at|tag|interface)\s", words):
-        spoken = parse(words)
-        if build(spoken) == octets:
-            return words
+    words = spoken_exactly(octets)
+    if words is not None and not _ENDS_WORDS.search(words):
+        return words
     digits = octets.hex()
     return "hex " + " ".join(digits[at : at + 4] for at in range(0, len(digits), 4))
 

@@ -24,7 +24,7 @@ from simulator.profiles import LinuxProfile
 from simulator.router import Router
 from simulator.scenario.composing import Composer, Packet, Part
 from simulator.scenario.model import ScriptError
-from simulator.scenario.steps import Bound, Closed, Joined, Received, Sent, Step, Watcher, Wrote
+from simulator.scenario.steps import Bound, Closed, Joined, Read, Received, Sent, Step, Watcher, Wrote
 from simulator.sockets.address import BSD_LAYOUT, LINUX_LAYOUT, Address, parse_pair, swapped
 from simulator.sockets.base import QueueSocket
 from simulator.sockets.divert import DivertSocket
@@ -117,6 +117,7 @@ class _Writer:
         for step in self._watcher.steps:
             self._write(step)
         composer.until(self._router.clock.now())
+        composer.read_the_rest()
         if (other := _first_difference(self._watcher.events, composer.events)) is not None:
             composer.blank()
             composer.comment(f"Played, it goes another way than what was recorded: {other}")
@@ -129,6 +130,10 @@ class _Writer:
                 composer.until(step.time)
                 composer.build(*_BUILDING[step.method](step.arguments))
                 return
+            if isinstance(step, Read):
+                composer.until(step.time)
+                composer.read(self._names[step.sock])
+                return
             parts = self._said(step)
             composer.until(step.time)
             if isinstance(step, Received | Sent | Wrote):
@@ -138,7 +143,7 @@ class _Writer:
             why = error.message if isinstance(error, ScriptError) else str(error)
             composer.comment(f"Left out, for scripts have no words for it: {why}")
 
-    def _said(self, step: Step) -> Sequence[Part]:
+    def _said(self, step: Act | Received | Sent | Wrote | Bound | Closed | Joined) -> Sequence[Part]:
         match step:
             case Act(method="ipfw" | "ipchains", arguments=arguments):
                 return (f"{step.method} {_command(arguments['command'])}",)

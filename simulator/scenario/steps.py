@@ -18,7 +18,7 @@ from simulator.router import Router
 from simulator.sockets.base import QueueSocket
 from simulator.trace import Event, Kind
 
-__all__ = ["Bound", "Closed", "Joined", "Received", "Sent", "Step", "Watcher", "Wrote"]
+__all__ = ["Bound", "Closed", "Joined", "Read", "Received", "Sent", "Step", "Watcher", "Wrote"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,14 @@ class Wrote:
 
 
 @dataclass(frozen=True, slots=True)
+class Read:
+    """A datagram was read from a socket."""
+
+    time: float
+    sock: QueueSocket
+
+
+@dataclass(frozen=True, slots=True)
 class Bound:
     """A socket listens from now on."""
 
@@ -74,7 +82,7 @@ class Joined:
     group: int
 
 
-Step: TypeAlias = Act | Received | Sent | Wrote | Bound | Closed | Joined
+Step: TypeAlias = Act | Received | Sent | Wrote | Read | Bound | Closed | Joined
 
 
 class Watcher:
@@ -97,7 +105,7 @@ class Watcher:
 
     def __enter__(self) -> Watcher:
         self._stack.enter_context(self.router.trace(self._hear))
-        self._stack.enter_context(self.router.overhear(self._overhear))
+        self._stack.enter_context(self.router.overhear(self))
         self.look()
         return self
 
@@ -134,8 +142,12 @@ class Watcher:
                 self._looped[octets] += 1
         self.events.append(event)
 
+    def has_read(self, sock: QueueSocket, octets: bytes, address: Any) -> None:
+        self.look()
+        self.steps.append(Read(self.router.clock.now(), sock))
+
     @contextmanager
-    def _overhear(self, sock: QueueSocket, octets: bytes, address: Any) -> Iterator[None]:
+    def writing(self, sock: QueueSocket, octets: bytes, address: Any) -> Iterator[None]:
         self.look()
         self.steps.append(Wrote(self.router.clock.now(), sock, octets, address))
         self._writing += 1

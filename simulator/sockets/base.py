@@ -14,10 +14,10 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from operator import index
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from rules.ipfw import Owner
 from simulator.sockets.bell import Bell
@@ -36,15 +36,21 @@ _IGNORED = socket.MSG_TRUNC | socket.MSG_WAITALL | socket.MSG_NOSIGNAL | socket.
 _UNKNOWN_FLAGS = ~int(socket.MSG_PEEK | socket.MSG_DONTWAIT | _IGNORED)
 
 
-Overhearing = Callable[["QueueSocket", bytes, Any], AbstractContextManager[object]]
-"""(socket, octets, the address as it was given, or None) -> what is entered while they are being written"""
+class Overhearing(Protocol):
+    """Somebody who watches what programs do with sockets."""
+
+    def writing(self, sock: QueueSocket, octets: bytes, address: Any) -> AbstractContextManager[object]:
+        """Entered while octets are being written, be it refused or not; the address as it was given, or None."""
+
+    def has_read(self, sock: QueueSocket, octets: bytes, address: Any) -> object:
+        """A datagram was taken from the queue, with the address that came with it."""
 
 
 class QueueSocket(Options, Surface):
     """Base of the router's datagram sockets."""
 
     overheard: Sequence[Overhearing] = ()
-    """Who watches what is written, refused or not: all sockets of a router share one list."""
+    """Who watches; all sockets of a router share one list."""
 
     def __init__(self, family: int, kind: int, proto: int, buffer: Buffer) -> None:
         self.family = _member(socket.AddressFamily, family)
@@ -152,6 +158,8 @@ class QueueSocket(Options, Surface):
             self.buffer.give_back(len(item[0]), item[1])
             if self._bell is not None and not self._queue:
                 self._quiet()
+            for watch in self.overheard:
+                watch.has_read(self, *item)
             return item
 
     def _without_datagram(self, flags: int) -> tuple[bytes, Any]:
@@ -227,7 +235,7 @@ class QueueSocket(Options, Surface):
             return self._write(data, address)
         with contextlib.ExitStack() as stack:
             for watch in self.overheard:
-                stack.enter_context(watch(self, data, address))
+                stack.enter_context(watch.writing(self, data, address))
             return self._write(data, address)
 
     def _write(self, data: bytes, address: Any) -> int:

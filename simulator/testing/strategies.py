@@ -26,10 +26,8 @@ class Datagram(bytes):
         return cls(spoken.build(spoken.parse(words)))
 
     def __repr__(self) -> str:
-        words = spoken.speak(self)
-        if not words.startswith("hex ") and Datagram.said(words) == self:
-            return f"Datagram.said({words!r})"
-        return f"Datagram.fromhex({self.hex()!r})"
+        words = spoken.spoken_exactly(self)
+        return f"Datagram.said({words!r})" if words is not None else f"Datagram.fromhex({self.hex()!r})"
 
 
 def octets_of(header: Header) -> Datagram:
