@@ -148,7 +148,8 @@ class Candidates:
     def domain(self, shape: tuple[int, int]) -> Domain:
         """All the values for headers of that shape."""
         protocol, fragment = shape
-        start = Header(protocol=protocol, fragment=fragment)
+        # Lengths of a packet that has its transport header: a question about ports wants one.
+        start = coherent(Header(protocol=protocol, fragment=fragment))
         first = not fragment & OFFSET_MASK
         names = (*_ALWAYS, *(_TRANSPORT.get(protocol, ()) if first else ()))
         groups: dict[tuple[str, ...], tuple[Row, ...]] = {

@@ -9,6 +9,11 @@ from hypothesis import Phase, assume, find, given, settings
 from hypothesis import strategies as st
 
 from rules import ipchains, ipfw
+from rules.analysis.findings import Kind, findings
+from rules.analysis.ipchains import build as analysis_of_ipchains
+from rules.analysis.ipfw import build as analysis_of_ipfw
+from rules.analysis.program import Program
+from rules.analysis.space import NotAnalysedError
 from rules.fields import OFFSET_MASK, Header
 from rules.ipfw.step import Entry, Step
 from rules.strategies import (
@@ -234,3 +239,48 @@ def test_headers_hold_together(header: Header) -> None:
     assert (header.tcp_options is not None) == (header.protocol == 6 and not later)
     if header.more_fragments:
         assert header.payload_length % 8 == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "port"),
+    [
+        ("-p tcp -d 0/0 7777 -j DENY", 7777),
+        ("-p udp -d 10.0.0.0/8 53 -i eth1 -j DIVERT 1234", 53),
+        ("deny tcp from any to any 7777", 7777),
+        ("deny udp from any to 10.0.0.0/8 53 in recv em1", 53),
+    ],
+)
+def test_rules_of_every_day_have_packets(words: str, port: int) -> None:
+    assert any_of(matching(words)).destination_port == port
+
+
+def never_matches(program: Program) -> bool:
+    return any(finding.kind is Kind.NEVER_MATCHES for finding in findings(program).found)
+
+
+@settings(max_examples=150)
+@given(ipchains_rules(user_chains=(), targets={"DENY": 1}))
+def test_no_packet_of_ipchains_is_overlooked(rule: ipchains.Rule) -> None:
+    """Where nothing is found, the exact analysis has nothing either."""
+    try:
+        matching(rule)
+    except NoPacketError:
+        tables = ipchains.Tables()
+        tables.chains.append("input", rule)
+        try:
+            program = analysis_of_ipchains(tables)
+        except NotAnalysedError:
+            assume(False)  # a mask with many holes
+        assert never_matches(program), str(rule)
+
+
+@settings(max_examples=150)
+@given(ipfw_rules(actions={"deny": 1}, chance=0, most_questions=2))
+def test_no_packet_of_ipfw_is_overlooked(command: str) -> None:
+    rules = rule_set(command)
+    try:
+        matching(next(iter(rules)), rules=rules)
+    except NoPacketError:
+        program = analysis_of_ipfw(rules, interfaces=["em0", "em1"], knows_host=True)
+        certain = all(node.certain for node in program.nodes)
+        assert never_matches(program) or not certain, command
