@@ -14,6 +14,7 @@ from typing import Protocol
 from hypothesis import strategies as st
 
 from rules import ipchains, ipfw
+from rules.copying import list_like, tables_like
 from rules.fields import Header
 from rules.ipfw.questions import TABLEARG
 from rules.ipfw.rule import Action
@@ -176,13 +177,7 @@ class _Ipfw:
         self._copy = self._copied()
 
     def _copied(self) -> ipfw.RuleSet:
-        default = self.rules.chain.default.rule.effect.action
-        made = ipfw.RuleSet(self.rules.switches, self.rules.world.surroundings, default=default.value, engine="plain")
-        made.world.tables, made.world.numbered_tables = self.rules.world.tables, self.rules.world.numbered_tables
-        for entry in self._entries:
-            if entry.rule.number != ipfw.rule.DEFAULT_RULE:
-                made.add(entry.rule)
-        return made
+        return list_like(self.rules, (entry.rule for entry in self._entries), engine="plain")
 
     def begin(self) -> Stop:
         return (("", 0),)
@@ -238,15 +233,11 @@ class _Ipchains:
             raise LookupError(f"there is no rule {self.label!r} (say, for example, 'input:1')")
         self._goal = (chain, int(number) - 1)
         self.hook = self.hook or (chain if chains[chain].policy is not None else "input")
-        self._copy = ipchains.Tables(self.tables.switches, engine="plain")
-        names = [name for name, each in chains.items() if each.policy is None]
-        for name in names:
-            self._copy.run(["-N", name])
+        self._copy = tables_like(self.tables, {name: each.rules for name, each in chains.items()}, engine="plain")
         self._asks: dict[tuple[object, int], tuple[Ask, ...]] = {}
         self._questions: list[Predicate] = []
         for name, each in chains.items():
             for position, rule in enumerate(each.rules):
-                self._copy.chains.append(name, rule)
                 self._asks[name, position], questions = ipchains_asks(rule, self.tables.switches)
                 self._questions += questions
         self.goal = self._asks[self._goal]
