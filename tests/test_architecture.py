@@ -51,11 +51,19 @@ def within(name: str, rooms: tuple[str, ...]) -> bool:
 FLOORS = (
     ("rules",),
     ("simulator.wire", "simulator.clock", "simulator.ledger"),
-    ("simulator.router", "simulator.testing"),
+    ("simulator.router", "simulator.testing.octets"),
     ("simulator.scenario", "simulator.programs", "simulator.conformance", "simulator.live", "simulator.hosting"),
+    ("simulator.testing",),
     ("simulator.cli", "simulator.run"),
 )
 """From the ground up.  A room on one of these floors imports nothing from a floor above its own."""
+
+
+def floor_of(name: str) -> int | None:
+    """The floor of the room that names the module most exactly."""
+    rooms = [(len(room), floor) for floor, rooms in enumerate(FLOORS) for room in rooms if within(name, (room,))]
+    return max(rooms)[1] if rooms else None
+
 
 BELOW_THE_ROUTER = (
     "simulator.wire",
@@ -109,9 +117,9 @@ def test_arrows_run_one_way(name: str) -> None:
         none_of("simulator.cli", "simulator.live")
     if within(name, ("simulator.live",)):
         none_of("simulator.cli")
-    floor = next((index for index, rooms in enumerate(FLOORS) if within(name, rooms)), None)
-    if floor is not None:
-        none_of(*[room for rooms in FLOORS[floor + 1 :] for room in rooms])
+    if (floor := floor_of(name)) is not None:
+        above = sorted(each for each in ours if (floor_of(each) or 0) > floor)
+        assert not above, f"{name} imports {', '.join(above)}"
 
 
 def test_the_rooms_exist() -> None:

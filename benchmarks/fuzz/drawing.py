@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from simulator.fragments import LINUX, fragment
 from simulator.profiles import PROFILES, LinuxProfile
+from simulator.testing.behaviours import CHANGES
 from simulator.wire import icmp, ipv4, tcp, udp
 from simulator.wire.checksum import checksum
 
@@ -274,18 +275,7 @@ _VALUES: tuple[int | bytes, ...] = (
     *(0, 1, 1, 0, 500, 2000, 65535, 100000, -1, 1 << 30),
     *(b"", b"\1", b"\1\1\1\0", b"\x0a\0\0\1", bytes(12), bytes(44), b"\x07\x07\x04\0\0\0\0\0"),
 )
-_CHANGES = ("as it is",) * 6 + (
-    "pair",
-    "packed",
-    "turned",
-    "tag 0",
-    "tag 65535",
-    "changed",
-    "cut",
-    "grown",
-    "twice",
-    "dropped",
-)
+_CHANGES = ("back",) * 6 + tuple(CHANGES)
 _WAYS = ("packed", "packed", "packed", "pair", "pair", "no address", "message", "short address")
 _ZEROS = (b"", b"", b"if0", b"loop0", b"nosuch0", b"wireguar", b"if1\0junk", b"\xff\xff")
 _TAGS = (0, 99, 100, 200, 300, 65534, 65535)

@@ -10,12 +10,12 @@ from typing import Any
 
 from benchmarks.fuzz.drawing import NEIGHBOURS, Step, is_linux
 from rules.errors import CommandError
-from simulator.ledger import Reason
 from simulator.router import Router
 from simulator.sockets.address import BSD_LAYOUT, LINUX_LAYOUT
 from simulator.sockets.base import QueueSocket
 from simulator.sockets.divert import DivertSocket
-from simulator.trace import Event, Kind
+from simulator.testing.behaviours import CHANGES
+from simulator.testing.invariants import Invariants
 
 __all__ = ["EXPECTED", "Machine", "UnexpectedError"]
 
@@ -56,12 +56,11 @@ EXPECTED: dict[str, frozenset[int]] = {
     "option": _OPTIONS,
     "ask": _OPTIONS,
     "shut": frozenset({errno.ENOTCONN, errno.EOPNOTSUPP, errno.EINVAL, errno.EBADF}),
-    "pester": frozenset({errno.EOPNOTSUPP, errno.EINVAL, errno.ENOTCONN, errno.EBADF, errno.EISCONN}),
+    "pester": frozenset(
+        {errno.EOPNOTSUPP, errno.EINVAL, errno.ENOTCONN, errno.EBADF, errno.EISCONN, errno.ENETUNREACH}
+    ),
 }
 """The errnos with which each step may fail; a step that is not here fails with none."""
-
-_BEGINNINGS = frozenset({Kind.RECEIVED, Kind.ORIGINATED, Kind.INJECTED, Kind.GENERATED, Kind.COPIED})
-_FATES = frozenset({Kind.TRANSMITTED, Kind.DELIVERED, Kind.DIVERTED, Kind.DROPPED, Kind.MERGED})
 
 
 class UnexpectedError(Exception):
@@ -103,11 +102,7 @@ class Machine:
         service.bind(("0.0.0.0", 53))
         service.setblocking(False)
         self._sockets[4] = service
-        self._fates: Counter[int] = Counter()
-        self._begun: Counter[int] = Counter()
-        self._traced = traced
-        if traced:
-            router.node.tracer.add(self._hear)
+        self._invariants = Invariants(router) if traced else None
 
     def do(self, step: Step) -> str:
         """Do it and look at the ledger; the errno's name if it failed with one that is expected, else nothing.
@@ -122,9 +117,10 @@ class Machine:
                 raise
             failed = errno.errorcode[error.errno]
             self.failed[failed] += 1
-        ledger = self.router.ledger
-        if not ledger.balanced:
-            raise UnexpectedError(f"the ledger does not balance: {ledger}")
+        if self._invariants is not None:
+            self._invariants.check()
+        elif not self.router.ledger.balanced:
+            raise UnexpectedError(f"the ledger does not balance: {self.router.ledger}")
         return failed
 
     def end(self) -> None:
@@ -137,17 +133,8 @@ class Machine:
             raise UnexpectedError(f"{router.ledger.held} packets are still held at the end")
         for sock in self._sockets.values():
             sock.close()
-        if self._traced:
-            for number, times in self._begun.items():
-                if times != 1 or self._fates[number] != 1:
-                    raise UnexpectedError(f"packet {number} began {times} times and ended {self._fates[number]} times")
-
-    def _hear(self, event: Event) -> None:
-        # The copy that a program is shown (netlink) is no packet of its own, and has no number of its own.
-        shown = event.kind is Kind.COPIED and event.packet in self._begun
-        self._begun[event.packet] += event.kind in _BEGINNINGS and not shown
-        # A link that refuses a packet does so after it was handed over: the second event corrects the first.
-        self._fates[event.packet] += event.kind in _FATES and event.reason is not Reason.LINK_FAILED
+        if self._invariants is not None:
+            self._invariants.check_end()
 
     # -- packets -----------------------------------------------------------------------------------------------------
 
@@ -203,29 +190,10 @@ class Machine:
         octets, sender = sock.recvfrom(65535)
         if sender is None or len(octets) < 20:  # the end of what a shut socket gives, or what came over UDP
             return
-        target: Any = sender
-        match change:
-            case "pair":
-                target = tuple(sender)
-            case "packed" if isinstance(sock, DivertSocket):
-                target = sender.packed
-            case "turned":
-                target = ("0.0.0.0" if sender[0] != "0.0.0.0" else "10.0.0.1", sender[1])
-            case "tag 0":
-                target = (sender[0], 0)
-            case "tag 65535":
-                target = (sender[0], 65535)
-            case "changed":
-                octets = octets[:8] + bytes((octets[8] ^ 0x3F,)) + octets[9:16] + b"\x0a\0\0\2" + octets[20:]
-            case "cut":
-                octets = octets[:-1]
-            case "grown":
-                octets += b"more"
-            case "twice":
-                sock.sendto(octets, target)
-            case "dropped":
-                return
-        sock.sendto(octets, target)
+        if change == "packed" and not isinstance(sock, DivertSocket):
+            change = "pair"
+        for data, target in CHANGES[change](octets, sender):
+            sock.send(data) if target is None else sock.sendto(data, target)
 
     def write(self, slot: int, octets: bytes, host: str, tag: int, zero: bytes, way: str) -> None:
         sock = self._sockets.get(slot)

@@ -50,16 +50,11 @@ def record(router: Router, on_failure: str | Path | None = None) -> Iterator[Rec
         with recording:
             yield recording
     except Exception as error:
-        recording.why = _first_line(error)
-        if on_failure is None:
-            error.add_note(f"As a scenario:\n\n{recording.script}")
-        else:
-            path = recording.save(on_failure)
-            error.add_note(f"The scenario is in {path}: divertsim run {shlex.quote(str(path))}")
+        recording.explain(error, on_failure)
         raise
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     said = str(error).strip().partition("\n")[0]
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
@@ -78,6 +73,15 @@ class Recording:
 
     def __exit__(self, *_: object) -> None:
         self._watcher.__exit__()
+
+    def explain(self, error: BaseException, path: str | Path | None = None) -> None:
+        """Add the script to what was raised, or write it to a file and add where."""
+        self.why = _first_line(error)
+        if path is None:
+            error.add_note(f"As a scenario:\n\n{self.script}")
+        else:
+            found = self.save(path)
+            error.add_note(f"The scenario is in {found}: divertsim run {shlex.quote(str(found))}")
 
     @property
     def script(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from operator import index
 from struct import Struct
@@ -56,6 +56,11 @@ class Options:
     def option(self, level: int, name: int, default: int = 0) -> int:
         """An option's value as it was set, for whoever has to heed it."""
         return self._options.get((level, name), default)
+
+    @property
+    def options_set(self) -> Sequence[tuple[tuple[int, int], int]]:
+        """((level, name), value) of the numbers that were set, in the order of their first setting."""
+        return tuple(self._options.items())
 
     def setsockopt(self, level: int, name: int, value: int | bytes) -> None:
         """Set an option: an integer or its four octets; for SO_RCVTIMEO a ``struct timeval`` (``pack("ll", 1, 0)``).
