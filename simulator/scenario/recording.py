@@ -24,7 +24,7 @@ from simulator.profiles import LinuxProfile
 from simulator.router import Router
 from simulator.scenario.composing import Composer, Packet, Part
 from simulator.scenario.model import ScriptError
-from simulator.scenario.steps import Bound, Closed, Joined, Read, Received, Sent, Step, Watcher, Wrote
+from simulator.scenario.watching import Bound, Closed, Joined, Read, Received, Sent, Step, Watcher, Wrote
 from simulator.sockets.address import BSD_LAYOUT, LINUX_LAYOUT, Address, parse_pair, swapped
 from simulator.sockets.base import QueueSocket
 from simulator.sockets.divert import DivertSocket

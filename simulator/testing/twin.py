@@ -15,7 +15,7 @@ from rules.errors import CommandError
 from simulator.history import Act
 from simulator.interfaces import Interface
 from simulator.router import Router
-from simulator.scenario.steps import Bound, Closed, Joined, Read, Received, Sent, Step, Watcher, Wrote
+from simulator.scenario.watching import Bound, Closed, Joined, Read, Received, Sent, Step, Watcher, Wrote
 from simulator.sockets.base import QueueSocket
 from simulator.sockets.divert import DivertSocket
 from simulator.sockets.raw import RawSocket
