@@ -84,9 +84,9 @@ def _sends(world: World, line: model.Sends, place: Place) -> Done:
 def _socket(world: World, line: model.Socket, place: Place) -> Done:
     station = world.station(place)
     if line.name in world.sockets:
-        raise ScriptError(place, f"there is a socket {line.name!r} already")
+        raise ScriptError(place.at(line.name), f"there is a socket {line.name!r} already")
     if line.name == "it" or line.name in world.stations or world.is_interface(line.name):
-        raise ScriptError(place, f"{line.name!r} is taken: give the socket another name")
+        raise ScriptError(place.at(line.name), f"{line.name!r} is taken: give the socket another name")
     if line.kind == "tap":
         return _tap(world, line, place)
     family, kind, proto, address = {
@@ -98,7 +98,7 @@ def _socket(world: World, line: model.Socket, place: Place) -> Done:
     try:
         made = station.router.socket(family, kind, proto, owner=line.owner)
     except ValueError as error:
-        raise ScriptError(place, str(error)) from None
+        raise ScriptError(place.at(line.owner), str(error)) from None
     except OSError as error:
         return _failed(station, error.errno or 0)
     made.setblocking(False)
@@ -111,7 +111,7 @@ def _socket(world: World, line: model.Socket, place: Place) -> Done:
     except OSError as error:
         return _failed(station, error.errno or 0)
     except OverflowError as error:
-        raise ScriptError(place, str(error)) from None
+        raise ScriptError(place.at(line.number), str(error)) from None
     return Done(station)
 
 
@@ -122,7 +122,7 @@ def _tap(world: World, line: model.Socket, place: Place) -> Done:
     try:
         made = station.router.tap(interface, line.filter)
     except (ImportError, ValueError) as error:
-        raise ScriptError(place, str(error)) from None
+        raise ScriptError(place.at(line.filter), str(error)) from None
     except OSError as error:
         return _failed(station, error.errno or 0)
     made.setblocking(False)
@@ -137,10 +137,12 @@ def _program(world: World, line: model.Program, place: Place) -> Done:
     except ProgramError as error:
         refused = error.__cause__
         if isinstance(refused, PermissionError) and refused.filename is not None:
-            raise ScriptError(place, f"{line.name}: {refused.strerror}: {refused.filename}") from None
+            told = f"{line.name}: {refused.strerror}: {refused.filename}"
+            raise ScriptError(place.at(refused.filename), told) from None
         if isinstance(refused, OSError) and refused.errno:
             return _failed(station, refused.errno)
-        raise ScriptError(place, str(error)) from None
+        told = str(error)
+        raise ScriptError(place.at_named(told, (*line.options, line.name)), told) from None
     return Done(station)
 
 
@@ -154,7 +156,8 @@ def _writes(world: World, line: model.Writes, place: Place) -> Done:
         except OSError as error:
             done = _failed(found.station, error.errno or 0)
         except OverflowError as error:
-            raise ScriptError(place, str(error)) from None
+            where = place.at(line.to.tag) if isinstance(line.to, model.SocketAddress) else place
+            raise ScriptError(where, str(error)) from None
         world.settle()
     return done
 
@@ -164,7 +167,7 @@ def _address(found: ScriptSocket, to: model.SocketAddress | str | None, place: P
         return None
     if isinstance(to, str):
         if found.address is None:
-            raise ScriptError(place, f"{found.name} has read nothing yet: there is no address to write back to")
+            raise ScriptError(place.at(to), f"{found.name} has read nothing yet: there is no address to write back to")
         return found.address
     pair = (to.host, to.tag or 0)
     if to.interface is None:
@@ -192,7 +195,7 @@ def _joins(world: World, line: model.Joins, place: Place) -> Done:
     try:
         interface.join(line.group)
     except ValueError as error:
-        raise ScriptError(place, str(error)) from None
+        raise ScriptError(place.at(line.group), str(error)) from None
     return Done(station)
 
 
@@ -201,13 +204,15 @@ def _sets(world: World, line: model.Sets, place: Place) -> Done:
     level = {"SO": socket.SOL_SOCKET, "IP": socket.IPPROTO_IP}.get(line.option.partition("_")[0])
     option = getattr(socket, line.option, None)
     if level is None or not isinstance(option, int):
-        raise ScriptError(place, f"no socket option {line.option!r} (such as SO_REUSEPORT, IP_MULTICAST_IF)")
+        raise ScriptError(
+            place.at(line.option), f"no socket option {line.option!r} (such as SO_REUSEPORT, IP_MULTICAST_IF)"
+        )
     value = line.value
     if isinstance(value, str):
         try:
             value = socket.inet_aton(value)
         except OSError:
-            raise ScriptError(place, f"a value is a number, an address or octets, not {value!r}") from None
+            raise ScriptError(place.at(value), f"a value is a number, an address or octets, not {value!r}") from None
     try:
         found.socket.setsockopt(level, option, value)
     except OSError as error:

@@ -292,18 +292,21 @@ def _counted(station: Station, rule: str, place: Place) -> tuple[int, int]:
         name, colon, number = rule.partition(":")
         chain = router.tables.chains.get(name)
         if not colon or chain is None or not 1 <= int(number) <= len(chain.entries):
-            raise ScriptError(place, f"no rule {rule!r}: say the chain and the rule's number, such as 'input 1'")
+            raise ScriptError(
+                place.at(name), f"no rule {rule!r}: say the chain and the rule's number, such as 'input 1'"
+            )
         entry = chain.entries[int(number) - 1]
         return entry.packets, entry.octets
     found = [each for each in router.rules.counters if str(each.number) == rule]
     if not found:
-        raise ScriptError(place, f"no rule {rule}")
+        raise ScriptError(place.at(rule), f"no rule {rule}")
     return sum(each.packets for each in found), sum(each.octets for each in found)
 
 
 def _drop(world: World, line: model.Drop, past: Done, place: Place) -> None:
     if line.reason not in Reason.__members__:
-        raise ScriptError(place, f"no such reason: {line.reason!r} (there are {', '.join(Reason.__members__)})")
+        known = ", ".join(Reason.__members__)
+        raise ScriptError(place.at(line.reason), f"no such reason: {line.reason!r} (there are {known})")
     dropped = [
         event.reason.name
         for station in world.stations.values()
@@ -322,7 +325,7 @@ def _ledger(world: World, line: model.LedgerCounts, past: Done, place: Place) ->
     for name, count in line.counts.items():
         have = ledger.dropped.total() if name == "dropped" else getattr(ledger, name, None)
         if not isinstance(have, int) or isinstance(have, bool):
-            raise ScriptError(place, f"the ledger has no {name!r}: {ledger}")
+            raise ScriptError(place.at(name), f"the ledger has no {name!r}: {ledger}")
         if have != count:
             wrong.append(f"{name} is {have}, not {count}")
     if wrong:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import IO, Any, Protocol
 
@@ -35,7 +35,7 @@ class Library:
 
     def define(self, name: str, packets: model.Packets, place: Place) -> None:
         if name == "it":
-            raise ScriptError(place, "'it' is the packet that was seen last")
+            raise ScriptError(place.at(name), "'it' is the packet that was seen last")
         self.named[name] = self.all(packets)
 
     def seen(self, octets: bytes) -> None:
@@ -72,7 +72,8 @@ class Library:
                     raise ScriptError(place, f"{name!r} is {len(found)} packets; one is wanted here")
                 return found[0]
             case model.Edited(inner, edits, place):
-                return _guard(place, lambda: alter(self._one(inner, place), edits))
+                octets = self._one(inner, place)
+                return _guard(place.at("with"), lambda: alter(octets, edits), edits)
             case model.Said(spoken, place):
                 return _guard(place, lambda: build(spoken))
             case model.Scapy(text, place):
@@ -94,11 +95,11 @@ class Library:
             raise ScriptError(place, f"{path}: {error}") from None
 
 
-def _guard(place: Place, make: Callable[[], bytes]) -> bytes:
+def _guard(place: Place, make: Callable[[], bytes], words: Iterable[str] = ()) -> bytes:
     try:
         return make()
     except ValueError as error:
-        raise ScriptError(place, str(error)) from None
+        raise ScriptError(place.at_named(str(error), words), str(error)) from None
 
 
 def _scapy(text: str, place: Place) -> bytes:
@@ -159,7 +160,7 @@ def compare_fields(wanted: Mapping[str, Value], actual: bytes, place: Place) -> 
         if name not in _FIELD_NAMES:
             near = get_close_matches(name, _FIELD_NAMES, n=3)
             meant = f" (did you mean {', '.join(near)}?)" if near else ""
-            raise ScriptError(place, f"no header field is called {name!r}{meant}")
+            raise ScriptError(place.at(name), f"no header field is called {name!r}{meant}")
         try:
             full = full_name(actual, name)
         except ValueError as error:
@@ -168,7 +169,7 @@ def compare_fields(wanted: Mapping[str, Value], actual: bytes, place: Place) -> 
         try:
             changed = alter(actual, {name: value})
         except ValueError as error:
-            raise ScriptError(place, str(error)) from None
+            raise ScriptError(place.at(name), str(error)) from None
         after = next((each for each in dissect(changed) if each.name == full), None)
         have, want = (found.value if found else b""), (after.value if after else b"")
         if have != want:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from simulator.profiles import PROFILES, read_switches
@@ -19,14 +20,19 @@ def _router(world: World, line: model.Router, place: Place) -> None:
     if name is None:
         raise ScriptError(place, "a host needs a name: host A, or host A linux-2.2")
     if name in world.stations:
+        where = place.at(name) if line.name else place
         told = f"there is a router {name!r} already"
-        raise ScriptError(place, told if line.name else f"{told}: give this one a name, router R2 {line.profile}")
+        raise ScriptError(where, told if line.name else f"{told}: give this one a name, router R2 {line.profile}")
     if line.profile not in PROFILES:
-        raise ScriptError(place, f"no such profile: {line.profile!r} (there are {', '.join(PROFILES)})")
-    try:
-        switches = read_switches(line.profile, line.switches)
-    except (TypeError, ValueError) as error:
-        raise ScriptError(place, str(error)) from None
+        raise ScriptError(
+            place.at(line.profile), f"no such profile: {line.profile!r} (there are {', '.join(PROFILES)})"
+        )
+    switches: dict[str, Any] = {}
+    for switch, text in line.switches.items():
+        try:
+            switches |= read_switches(line.profile, {switch: text})
+        except (TypeError, ValueError) as error:
+            raise ScriptError(place.at(switch), str(error)) from None
     if line.is_host:
         switches.setdefault("forwarding", False)
     router = Router(line.profile, clock=world.clock, **switches)
@@ -44,24 +50,21 @@ def _interface(world: World, line: model.Interface, place: Place) -> None:
     else:
         station, name = world.station(place), line.name
     wire = Wire()
-    _tried(
-        place,
-        lambda: station.router.add_interface(name, line.addresses, mtu=line.mtu or 1500, link=wire, peer=line.peer),
-    )
+    with _refused(place, line.name, *line.addresses, line.mtu, line.peer):
+        station.router.add_interface(name, line.addresses, mtu=line.mtu or 1500, link=wire, peer=line.peer)
     world.wires[station.name, name] = wire
 
 
 def _address(world: World, line: model.Address, place: Place) -> None:
     station, interface = world.interface(line.interface, place)
-    _tried(place, lambda: station.router.add_address(interface, line.address))
+    with _refused(place, line.address):
+        station.router.add_address(interface, line.address)
 
 
 def _route(world: World, line: model.Route, place: Place) -> None:
     station = world.station(place)
-    _tried(
-        place,
-        lambda: station.router.add_route(line.prefix, via=line.via, interface=line.interface, kind=line.kind),
-    )
+    with _refused(place, line.via, line.interface, line.prefix):
+        station.router.add_route(line.prefix, via=line.via, interface=line.interface, kind=line.kind)
 
 
 def _link(world: World, line: model.Link, place: Place) -> None:
@@ -82,11 +85,14 @@ def _packet(world: World, line: model.PacketDefinition, place: Place) -> None:
     world.packets.define(line.name, line.packets, place)
 
 
-def _tried(place: Place, build: Callable[[], object]) -> None:
+@contextmanager
+def _refused(place: Place, *words: object) -> Iterator[None]:
+    """What the router refuses is an error at the word of the line that the refusal names."""
     try:
-        build()
+        yield
     except ValueError as error:
-        raise ScriptError(place, str(error)) from None
+        told = str(error)
+        raise ScriptError(place.at_named(told, words), told) from None
 
 
 SETTINGS: dict[type, Callable[[World, Any, Place], None]] = {

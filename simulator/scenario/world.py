@@ -131,7 +131,7 @@ class World:
             try:
                 return self.stations[name]
             except KeyError:
-                raise ScriptError(place, f"no router {name!r}{_of(self.stations)}") from None
+                raise ScriptError(place.at(name), f"no router {name!r}{_of(self.stations)}") from None
         if self.current is None:
             raise ScriptError(place, "there is no router yet: begin with 'router linux-2.2' or 'router freebsd-13'")
         return self.current
@@ -149,9 +149,9 @@ class World:
         if len(others) == 1:
             return others[0], others[0].router.interfaces[name]
         if others:
-            raise ScriptError(place, f"several routers have {name!r}: say {others[0].name}.{name}")
+            raise ScriptError(place.at(name), f"several routers have {name!r}: say {others[0].name}.{name}")
         known = [f"{each.name}.{name}" for each in self.stations.values() for name in each.router.interfaces]
-        raise ScriptError(place, f"no interface {name!r}{_of(known)}")
+        raise ScriptError(place.at(name), f"no interface {name!r}{_of(known)}")
 
     def is_interface(self, name: str) -> bool:
         """Whether a name means an interface rather than a router."""
@@ -165,14 +165,14 @@ class World:
         station, interface = self.interface(name, place)
         wire = self.wires.get((station.name, interface.name))
         if wire is None:
-            raise ScriptError(place, f"{interface.name} is the loopback interface: no wire is behind it")
+            raise ScriptError(place.at(name), f"{interface.name} is the loopback interface: no wire is behind it")
         return wire
 
     def socket(self, name: str, place: Place) -> ScriptSocket:
         try:
             return self.sockets[name]
         except KeyError:
-            raise ScriptError(place, f"no socket {name!r}{_of(self.sockets)}") from None
+            raise ScriptError(place.at(name), f"no socket {name!r}{_of(self.sockets)}") from None
 
     # Joining
 
@@ -180,11 +180,11 @@ class World:
         """A link between two interfaces; each direction has its own randomness, made from the seed."""
         ends = [self.interface(name, place) for name in (one, other)]
         wires = [self.wire(name, place) for name in (one, other)]
-        for (_, interface), wire in zip(ends, wires, strict=True):
+        for name, (_, interface), wire in zip((one, other), ends, wires, strict=True):
             if wire.far_end is not None:
-                raise ScriptError(place, f"{interface.name} is joined already")
+                raise ScriptError(place.at(name), f"{interface.name} is joined already")
         if ends[0][1] is ends[1][1]:
-            raise ScriptError(place, f"{one} cannot be joined to itself")
+            raise ScriptError(place.at(one), f"{one} cannot be joined to itself")
         self._cables.join(ends[0][1], ends[1][1])
         seed = int(impairments.get("seed", 1))
         shares = {word: share for word, share in impairments.items() if word != "seed"}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 
 __all__ = ["Place", "ScriptError"]
 
@@ -22,10 +24,23 @@ class Place:
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}"
 
+    def at(self, word: object) -> Place:
+        """Where a word first stands in the line, from this place on; this place, where it does not stand so."""
+        found = _word(word, r"[\w.-]").search(self.text, self.column - 1)
+        return self if found is None else replace(self, column=found.start() + 1)
+
+    def at_named(self, message: str, words: Iterable[object]) -> Place:
+        """Where the first of the words stands that a message names; this place, where it names none."""
+        return next((self.at(word) for word in words if _word(word, r"[\w-]").search(message)), self)
+
     def caret(self) -> str:
         """The line with a caret under the place."""
         before = "".join("\t" if character == "\t" else " " for character in self.text[: self.column - 1])
         return f"    {self.text}\n    {before}^"
+
+
+def _word(word: object, letter: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<!{letter})(?=\S){re.escape(str(word))}(?!{letter})")
 
 
 class ScriptError(Exception):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from simulator.bpf import compile_filter
 from simulator.links import captures
 from simulator.scenario.loading import Folder
+from simulator.scenario.model import Place
 from simulator.scenario.reading import read
 from simulator.scenario.runner import CaseResult, play
 from simulator.trace import Kind
@@ -189,46 +191,67 @@ def test_what_does_not_happen_is_told(text: str, line: int, why: str) -> None:
 
 
 NONSENSE = {
-    "no router": ("", "eth0 receives ping", "there is no router yet: begin with 'router linux-2.2'"),
-    "profile": ("", "router linux-9", "no such profile: 'linux-9' (there are linux-2.2,"),
-    "switch": ("", "router linux-2.2 frob=1", "linux-2.2 has no switch 'frob'"),
-    "value": ("", "router linux-2.2 pass_through=maybe", "pass_through='maybe' is not a value of type bool"),
-    "twice": (WORLD, "router linux-2.2", "give this one a name, router R2 linux-2.2"),
-    "interface": (WORLD, "eth9 receives ping", "no interface 'eth9' (there are router.eth0, router.eth1, router.lo)"),
-    "packet": (WORLD, "eth0 receives pong", "no packet 'pong' (there are ping, home)"),
-    "socket": (WORLD, "d writes ping", "no socket 'd'"),
-    "tool": (WORLD, "ipfw list", "linux-2.2 has ipchains, not ipfw"),
-    "address": (WORLD, "interface eth2 10.0.0.300", "10.0.0.300"),
-    "gateway": (WORLD, "route 0.0.0.0/0 via 172.16.0.1", "the gateway 172.16.0.1 is on no network"),
-    "program": (WORLD, "program 1 frob", "no such program: 'frob'"),
-    "option": (WORLD, "program 1 passthrough --frob", "--frob"),
-    "past": (WORLD, "@5\n@4", "@4 is past: it is 5 s"),
-    "back": (WORLD, "socket d divert 1\nd writes ping back", "d has read nothing yet"),
-    "reason": (WORLD, "expect dropped SOMEHOW", "no such reason: 'SOMEHOW' (there are TOO_SHORT,"),
-    "rule": (WORLD, "expect counter input 1 packets 1", "no rule 'input:1'"),
-    "count": (WORLD, "expect ledger lost 1", "the ledger has no 'lost'"),
-    "loopback": (WORLD, "expect lo sends nothing", "lo is the loopback interface"),
-    "sends": (WORLD, "eth0 sends ping", "an interface receives"),
-    "piece": (WORLD, "eth0 receives fragment 3 of ping at 68", "no fragment 3: there are 1"),
-    "field": (WORLD, "eth0 receives ping with ttl=300", "ip.ttl=300 is not in 0 to 255"),
+    "no router": ("", "eth0 receives ping", "there is no router yet: begin with 'router linux-2.2'", "eth0"),
+    "profile": ("", "router linux-9", "no such profile: 'linux-9' (there are linux-2.2,", "linux-9"),
+    "switch": ("", "router linux-2.2 frob=1", "linux-2.2 has no switch 'frob'", "frob"),
+    "value": (
+        "",
+        "router linux-2.2 pass_through=maybe",
+        "pass_through='maybe' is not a value of type bool",
+        "pass_through",
+    ),
+    "twice": (WORLD, "router linux-2.2", "give this one a name, router R2 linux-2.2", "router"),
+    "interface": (
+        WORLD,
+        "eth9 receives ping",
+        "no interface 'eth9' (there are router.eth0, router.eth1, router.lo)",
+        "eth9",
+    ),
+    "packet": (WORLD, "eth0 receives pong", "no packet 'pong' (there are ping, home)", "pong"),
+    "socket": (WORLD, "d writes ping", "no socket 'd'", "d"),
+    "tool": (WORLD, "ipfw list", "linux-2.2 has ipchains, not ipfw", "ipfw"),
+    "address": (WORLD, "interface eth2 10.0.0.300", "10.0.0.300", "10.0.0.300"),
+    "gateway": (WORLD, "route 0.0.0.0/0 via 172.16.0.1", "the gateway 172.16.0.1 is on no network", "172.16.0.1"),
+    "program": (WORLD, "program 1 frob", "no such program: 'frob'", "frob"),
+    "option": (WORLD, "program 1 passthrough --frob", "--frob", "--frob"),
+    "past": (WORLD, "@5\n@4", "@4 is past: it is 5 s", "@4"),
+    "back": (WORLD, "socket d divert 1\nd writes ping back", "d has read nothing yet", "back"),
+    "reason": (WORLD, "expect dropped SOMEHOW", "no such reason: 'SOMEHOW' (there are TOO_SHORT,", "SOMEHOW"),
+    "rule": (WORLD, "expect counter input 1 packets 1", "no rule 'input:1'", "input"),
+    "count": (WORLD, "expect ledger lost 1", "the ledger has no 'lost'", "lost"),
+    "loopback": (WORLD, "expect lo sends nothing", "lo is the loopback interface", "lo"),
+    "sends": (WORLD, "eth0 sends ping", "an interface receives", "eth0"),
+    "piece": (WORLD, "eth0 receives fragment 3 of ping at 68", "no fragment 3: there are 1", "fragment"),
+    "field": (WORLD, "eth0 receives ping with ttl=300", "ip.ttl=300 is not in 0 to 255", "ttl"),
     "field name": (
         WORLD,
         "eth0 receives ping\nexpect eth1 sends any with tll=3",
         "no header field is called 'tll' (did you mean ttl",
+        "tll",
     ),
-    "option name": (WORLD, "socket d divert 1\nd sets SO_FROB 1", "no socket option 'SO_FROB'"),
-    "tap": (WORLD, "socket t tap eth9", "no interface 'eth9'"),
-    "user": (WORLD, "socket d divert 1 as frob", "no such user: 'frob'"),
-    "joined": (WORLD, "link eth0 to eth0", "eth0 cannot be joined to itself"),
+    "option name": (WORLD, "socket d divert 1\nd sets SO_FROB 1", "no socket option 'SO_FROB'", "SO_FROB"),
+    "tap": (WORLD, "socket t tap eth9", "no interface 'eth9'", "eth9"),
+    "user": (WORLD, "socket d divert 1 as frob", "no such user: 'frob'", "frob"),
+    "joined": (WORLD, "link eth0 to eth0", "eth0 cannot be joined to itself", "eth0"),
 }
 
 
-@pytest.mark.parametrize(("world", "text", "why"), NONSENSE.values(), ids=NONSENSE)
-def test_lines_that_make_no_sense_end_the_case(world: str, text: str, why: str) -> None:
+@pytest.mark.parametrize(("world", "text", "why", "word"), NONSENSE.values(), ids=NONSENSE)
+def test_lines_that_make_no_sense_end_the_case(world: str, text: str, why: str, word: str) -> None:
     (failure,) = run(text + "\nexpect eth1 sends any", world).failures
     assert failure.is_script_error
     assert why in failure.why
     assert failure.place.line == (world + text).count("\n") + 1
+    assert re.match(r"\S*", failure.place.text[failure.place.column - 1 :])[0].partition("=")[0] == word
+
+
+def test_a_place_at_a_word_is_a_whole_word_behind_it() -> None:
+    place = Place("a.scn", 1, 1, "link R1.eth0 to eth0 delay 10ms")
+    assert place.at("eth0").column == 17
+    assert place.at("eth0").at("link").column == 17
+    assert place.at("eth").column == 1
+    assert place.at("").column == 1
+    assert place.at_named("no time: '10ms'", ["10", "10ms", "eth0"]).column == 28
 
 
 def test_all_failures_of_a_case_are_told() -> None:
