@@ -6,7 +6,13 @@ from typing import NamedTuple
 
 from rules.ipfw.rule import Action
 
-__all__ = ["Resume", "Verdict"]
+__all__ = ["ENDS", "Resume", "Verdict"]
+
+ENDS = (
+    *(Action.ALLOW, Action.DENY, Action.DIVERT, Action.TEE, Action.NAT, Action.PIPE, Action.QUEUE, Action.FWD),
+    *(Action.UNREACH, Action.RESET, Action.REASS, Action.DEFRAG),
+)
+"""The actions that end a search, or interrupt it."""
 
 
 class Resume(NamedTuple):
@@ -28,7 +34,7 @@ class Resume(NamedTuple):
 class Verdict:
     """The end of a search.
 
-    ``action``: ALLOW, DENY, DIVERT, TEE, NAT, PIPE, QUEUE, FWD, UNREACH, RESET, REASS or DEFRAG.
+    ``action``: one of :data:`ENDS`.
     ``rule``: number of the rule that decided; None for a transport header that is too short (F-13) or, where the system
     drops those, a re-entry tag beyond the list (X-3).
     ``port``: of ``divert`` and ``tee``.  ``number``: of the pipe, the queue, or the nat instance, 0 for ``global``.

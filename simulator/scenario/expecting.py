@@ -15,10 +15,11 @@ from simulator.scenario import model
 from simulator.scenario.acting import Done
 from simulator.scenario.model import Place, ScriptError
 from simulator.scenario.packets import MismatchError, compare, compare_fields
+from simulator.scenario.steps import check_step, step_of
 from simulator.scenario.world import CopyReader, ScriptSocket, Station, World
 from simulator.sockets.address import Address
 from simulator.sockets.tap import TapAddress
-from simulator.trace import Event, Kind
+from simulator.trace import Kind
 
 __all__ = ["EXPECTATIONS", "UnmetError", "interface_in"]
 
@@ -261,23 +262,15 @@ def _log(world: World, line: model.Log, past: Done, place: Place) -> None:
 
 def _path(world: World, line: model.Path, past: Done, place: Place) -> None:
     station = past.station or world.station(place)
+    for step in line.steps:
+        check_step(step, station.router.profile, place)
     events = station.events[station.events_before :]
     packet = events[0].packet if events else 0
     taken = [event for event in events if event.packet == packet and event.kind is Kind.FIREWALL]
-    have = [_step(event) for event in taken]
-    want = list(line.steps)
-    shown = [_step(event, with_rule=" by " in wanted) for event, wanted in zip(taken, want, strict=False)]
-    if shown == [step.lower() for step in want] and len(have) == len(want):
-        return
-    raise UnmetError(f"the path is {', '.join(_step(each, with_rule=True) for each in taken) or 'empty'}")
-
-
-def _step(event: Event, *, with_rule: bool = False) -> str:
-    """``forward divert 1234 by forward:1``"""
-    words = [event.hook or "", (event.verdict or "").lower()]
-    words += [str(event.port)] if event.port is not None else []
-    words += ["by", event.rule or "-"] if with_rule else []
-    return " ".join(words).lower()
+    want = [step.lower() for step in line.steps]
+    have = [step_of(event, with_rule=" by " in wanted) for event, wanted in zip(taken, want, strict=False)]
+    if have != want or len(taken) != len(want):
+        raise UnmetError(f"the path is {', '.join(step_of(each, with_rule=True) for each in taken) or 'empty'}")
 
 
 def _counter(world: World, line: model.Counter, past: Done, place: Place) -> None:

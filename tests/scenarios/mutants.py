@@ -166,7 +166,8 @@ def _prints(statement: model.Prints) -> Mutants:
     yield "a line more printed", replace(statement, lines=(*statement.lines, "!"))
 
 
-_VERDICTS = {"accept": "deny", "allow": "deny", "deny": "accept", "reject": "accept", "divert": "tee", "tee": "divert"}
+_CHAINS = {"input": "output", "output": "forward", "forward": "input"}
+_PASSES = {"in": "out", "out": "in"}
 
 
 def _path(statement: model.Path) -> Mutants:
@@ -174,13 +175,14 @@ def _path(statement: model.Path) -> Mutants:
         for changed in _steps(step):
             yield f"{step} -> {changed}", replace(statement, steps=_put(statement.steps, index, changed))
         yield f"without {step}", replace(statement, steps=(*statement.steps[:index], *statement.steps[index + 1 :]))
-    yield "a step more", replace(statement, steps=(*statement.steps, "output accept"))
+    yield "a step more", replace(statement, steps=(*statement.steps, *(statement.steps[-1:] or ("output accept",))))
 
 
 def _steps(step: str) -> Iterator[str]:
     hook, verdict, *rest = step.split()
-    yield " ".join([hook + "x", verdict, *rest])
-    yield " ".join([hook, _VERDICTS.get(verdict, "accept"), *rest])
+    other, accepts = (_CHAINS[hook], "accept") if hook in _CHAINS else (_PASSES[hook], "allow")
+    yield " ".join([other, verdict, *rest])
+    yield " ".join([hook, "deny" if verdict == accepts else accepts, *rest])
     for index, word in enumerate(rest):
         if word != "by":
             yield " ".join([hook, verdict, *rest[:index], word + "1", *rest[index + 1 :]])

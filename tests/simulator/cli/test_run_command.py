@@ -75,6 +75,13 @@ def test_misuse(tmp_path: Path) -> None:
     assert invoke(tmp_path / "none.scn").exit_code == 2
 
 
+def test_a_misspelt_path_is_misuse(tmp_path: Path) -> None:
+    (tmp_path / "a.scn").write_text("router linux-2.2\ninterface eth0 10.0.0.1/24\nexpect path inptu accept\n")
+    result = invoke(tmp_path / "a.scn")
+    assert result.exit_code == 2
+    assert "a.scn:3:13: error: the firewall has no hook 'inptu'" in result.output
+
+
 TRACED = """
 router linux-2.2
 interface eth0 10.0.0.1/24

@@ -232,6 +232,27 @@ NONSENSE = {
     "option name": (WORLD, "socket d divert 1\nd sets SO_FROB 1", "no socket option 'SO_FROB'", "SO_FROB"),
     "tap": (WORLD, "socket t tap eth9", "no interface 'eth9'", "eth9"),
     "user": (WORLD, "socket d divert 1 as frob", "no such user: 'frob'", "frob"),
+    "hook": (WORLD, "expect path inptu accept", "no hook 'inptu' (there are input, forward, output)", "inptu"),
+    "verdict": (
+        WORLD,
+        "expect path input accept, output allow",
+        "no verdict 'allow' (there are reject, deny, accept, redirect, masq, divert)",
+        "allow",
+    ),
+    "pass": (BSD, "expect path input allow", "no hook 'input' (there are in, out)", "input"),
+    "divrt": (
+        BSD,
+        "expect path in divrt 8668",
+        "no verdict 'divrt' (there are allow, deny, divert, tee, nat, pipe, queue, fwd, unreach, reset, reass)",
+        "divrt",
+    ),
+    "step": (
+        BSD,
+        "expect path in divert 8668 bye 100",
+        "HOOK VERDICT [PORT] [by RULE], not 'in divert 8668 bye 100'",
+        "bye",
+    ),
+    "half a step": (WORLD, "expect path input", "a step of a path is HOOK VERDICT [PORT] [by RULE]", "input"),
     "joined": (WORLD, "link eth0 to eth0", "eth0 cannot be joined to itself", "eth0"),
 }
 
