@@ -1,10 +1,11 @@
-"""Numbers, times and shares as scripts write them; a bad one is an error in its place."""
+"""Numbers, ports, times and shares as scripts write them; a bad one is an error in its place."""
 
 from __future__ import annotations
 
+from rules.ipfw.names import service_port
 from simulator.scenario.model import Place, ScriptError
 
-__all__ = ["LONGEST", "duration", "number", "share"]
+__all__ = ["LONGEST", "divert_port", "duration", "number", "share"]
 
 LONGEST = 10_000_000.0
 """Seconds: no time in a script is longer (some 115 days)."""
@@ -36,6 +37,17 @@ def number(text: str, place: Place) -> int:
         return int(text, 0)
     except ValueError:
         raise ScriptError(place, f"not a whole number: {text!r}") from None
+
+
+def divert_port(text: str, place: Place) -> int:
+    """A number, or a service of protocol ``divert`` by its name, as for ipfw.  :raises ScriptError: else."""
+    text = str(text)
+    if text[:1].isdigit():
+        return number(text, place)
+    port = service_port(text, "divert")
+    if port is None:
+        raise ScriptError(place, f"no divert port is called {text!r}: say a number, or 'natd'")
+    return port
 
 
 def share(text: str, place: Place) -> float:

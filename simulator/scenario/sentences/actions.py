@@ -10,7 +10,7 @@ from lark.tree import Meta
 
 from simulator.scenario import model
 from simulator.scenario.model import ScriptError
-from simulator.scenario.places import number
+from simulator.scenario.places import divert_port
 from simulator.scenario.sentences.terminals import Terminals, without_comment
 
 __all__ = ["Actions"]
@@ -31,7 +31,7 @@ class Actions(Terminals):
             raise ScriptError(self._place(children[0]), f"not a program line: {error}") from None
         if len(words) < 2:
             raise ScriptError(self._place(children[0]), "expected: program PORT NAME [OPTION ...]")
-        port = number(words[0], self._place(children[0]))
+        port = divert_port(words[0], self._place(children[0]).at(words[0]))
         return self._at(meta, model.Program(port, words[1], tuple(words[2:])))
 
     def socket(self, meta: Meta, children: list[Any]) -> Any:
@@ -42,15 +42,14 @@ class Actions(Terminals):
         return self._at(meta, model.Socket(str(children[0]), kind, of, address, only, owner))
 
     def divert(self, meta: Meta, children: list[Token | None]) -> Any:
-        return "divert", *self._bound(children)
-
-    def udp(self, meta: Meta, children: list[Token | None]) -> Any:
-        return "udp", *self._bound(children)
-
-    def _bound(self, children: list[Token | None]) -> tuple[int, str | None, str]:
         address, port = children
         assert port is not None
-        return self._number(port), None if address is None else str(address), ""
+        return "divert", divert_port(port, self._place(port)), None if address is None else str(address), ""
+
+    def udp(self, meta: Meta, children: list[Token | None]) -> Any:
+        address, port = children
+        assert port is not None
+        return "udp", self._number(port), None if address is None else str(address), ""
 
     def raw(self, meta: Meta, children: list[Token]) -> Any:
         return "raw", self._number(children[0]), None, ""
