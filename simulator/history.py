@@ -10,10 +10,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from inspect import signature
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from rules.errors import CommandError
-from simulator.clock import Clock
+
+if TYPE_CHECKING:
+    from simulator.node import Node
 
 __all__ = ["Act", "remembered"]
 
@@ -34,22 +36,19 @@ class Act:
     """Whether the command was refused."""
 
 
-class Remembering(Protocol):
-    """What has a history."""
+class OfANode(Protocol):
+    """A part of a router."""
 
-    history: list[Act]
-
-    @property
-    def clock(self) -> Clock: ...
+    node: Node
 
 
 P = ParamSpec("P")
 R = TypeVar("R")
-Self = TypeVar("Self", bound=Remembering)
+Self = TypeVar("Self", bound=OfANode)
 
 
 def remembered(method: Callable[Concatenate[Self, P], R]) -> Callable[Concatenate[Self, P], R]:
-    """A method whose calls are kept in ``history``, except those that raise anything but a CommandError."""
+    """A method whose calls are kept in the node's history, except those that raise anything but a CommandError."""
     parameters = signature(method)
 
     @wraps(method)
@@ -57,7 +56,7 @@ def remembered(method: Callable[Concatenate[Self, P], R]) -> Callable[Concatenat
         def keep(result: Any = None, *, failed: bool = False) -> None:
             bound = dict(parameters.bind(self, *args, **kwargs).arguments)
             del bound["self"]
-            self.history.append(Act(self.clock.now(), method.__name__, bound, result, failed))
+            self.node.history.append(Act(self.node.clock.now(), method.__name__, bound, result, failed))
 
         try:
             result = method(self, *args, **kwargs)

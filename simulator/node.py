@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from rules.addresses import dotted
 from simulator.clock import Clock
+from simulator.history import Act
 from simulator.interfaces import Interface
 from simulator.ledger import Ledger, Reason
 from simulator.packet import Packet
@@ -32,6 +33,7 @@ class Node:
         "broadcasts",
         "clock",
         "delivered",
+        "history",
         "interfaces",
         "ledger",
         "loopback",
@@ -57,6 +59,8 @@ class Node:
         """This host's addresses and the interface each belongs to."""
         self.broadcasts: dict[int, Interface] = {}
         """The broadcast addresses of its interfaces."""
+        self.history: list[Act] = []
+        """What was done to it since its birth, oldest first."""
         self.delivered: list[bytes] = []
         """Datagrams handed to this host's own protocols, oldest first."""
         self.messages: deque[str] = deque(maxlen=MESSAGES_KEPT)
@@ -64,6 +68,15 @@ class Node:
         self.privileged = True
         """Whether the programs of this host are root's: may make divert sockets (bsd.md S-4, B-5)."""
         self.next_identification = profile.first_identification
+
+    def interface(self, interface: str | Interface) -> Interface:
+        """One of this machine's interfaces, or the one of that name.  :raises ValueError: for a name that none has."""
+        if isinstance(interface, Interface):
+            return interface
+        try:
+            return self.interfaces[interface]
+        except KeyError:
+            raise ValueError(f"no such interface: {interface!r}") from None
 
     def identification(self) -> int:
         """The next IP id of the global counter (linux.md O4)."""

@@ -86,11 +86,15 @@ BELOW_THE_ROUTER = (
     "simulator.icmp_errors",
     "simulator.aliasing",
     "simulator.paths",
+    "simulator.kernels",
+    "simulator.configuration",
 )
 """What the router puts together, and what therefore does not know of it."""
 
 BELOW_THE_PATHS = tuple(
-    room for room in BELOW_THE_ROUTER if room not in ("simulator.paths", "simulator.host", "simulator.icmp_errors")
+    room
+    for room in BELOW_THE_ROUTER
+    if room not in ("simulator.kernels", "simulator.paths", "simulator.host", "simulator.icmp_errors")
 )
 """``paths -> (sockets, fragments, routing, wire)``."""
 
@@ -136,6 +140,8 @@ CORE = (
     "simulator.packet",
     "simulator.aliasing",
     "simulator.paths",
+    "simulator.kernels",
+    "simulator.configuration",
     "simulator.fragments",
     "simulator.reassembly",
     "simulator.reassembly_linux",
