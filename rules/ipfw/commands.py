@@ -10,13 +10,14 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from rules.ipfw.acceptable import is_acceptable
-from rules.ipfw.chain import RESERVED_SET
+from rules.ipfw.clearing import resetlog, zero
+from rules.ipfw.command import BAD_ARGUMENTS, Command
+from rules.ipfw.deleting import delete, flush
 from rules.ipfw.grammar import read_rule
 from rules.ipfw.listcommand import ListCommand
 from rules.ipfw.listing import Style
-from rules.ipfw.log import cleared_line
 from rules.ipfw.nat.commands import NatCommand, nat_command
-from rules.ipfw.pipes import Kind, take_kind
+from rules.ipfw.pipes import take_kind
 from rules.ipfw.questions import tables_of
 from rules.ipfw.report import Columns, Report
 from rules.ipfw.rule import Rule
@@ -27,13 +28,11 @@ from rules.ipfw.tablecommands import table_command
 from rules.ipfw.typedtables import TypedTables
 from rules.ipfw.usage import HELP_TEXT, USAGE_TEXT
 from rules.ipfw.words import (
-    DATA_ERROR,
     UNAVAILABLE,
     USAGE,
     RefusalError,
     Words,
     glue_commas,
-    leading_number,
     split_line,
 )
 
@@ -41,8 +40,6 @@ if TYPE_CHECKING:
     from rules.ipfw.ruleset import RuleSet
 
 __all__ = ["run_command"]
-
-_BAD_ARGUMENTS = "bad arguments, for usage summary ``ipfw''"
 
 
 def run_command(rules: RuleSet, arguments: Sequence[str], session: Session) -> None:
@@ -67,7 +64,7 @@ def _file(rules: RuleSet, arguments: list[str], session: Session) -> None:
         raise RefusalError(f"pathname: {path}: No such file or directory", USAGE)
     rest = getopt(arguments, "cfNnp:qS", session)
     if rest is None:
-        raise RefusalError(_BAD_ARGUMENTS, USAGE)
+        raise RefusalError(BAD_ARGUMENTS, USAGE)
     if "p" in session.options:
         raise RefusalError("a preprocessor is not modelled here", UNAVAILABLE)
     if len(rest) != 1:
@@ -114,59 +111,33 @@ def _command(rules: RuleSet, arguments: list[str], session: Session) -> bool:
     return True
 
 
-class _Command:
-    """One command being carried out."""
+class _Command(Command):
+    """A command since FreeBSD 5."""
 
-    def __init__(self, rules: RuleSet, words: Words, session: Session) -> None:
-        self.rules = rules
-        self.words = words
-        self.session = session
-        self.options = session.options
-        self.set: int | None = None
-        """N of ``set N COMMAND``."""
-        self.kind: Kind | None = None
-        """Of ``pipe COMMAND`` and its like."""
-        self.counters = "a" in self.options
-
-    def pass_on_warnings(self) -> None:
-        """Write out what reading the words gave rise to."""
-        for warning in self.words.warnings:
-            self.session.complain(warning)
-        self.words.warnings.clear()
-
-    @property
-    def loud(self) -> bool:
-        return "q" not in self.options
-
-    @property
-    def dry(self) -> bool:
-        """``-n``: nothing reaches the kernel."""
-        return "n" in self.options
+    unmodelled_switches = ("altq",)
 
     def dispatch(self) -> None:
         words = self.words
-        words.need(_BAD_ARGUMENTS)
-        if len(words) > 1 and (words.peek() or "")[:1].isdigit():
-            words.swap()
+        words.need(BAD_ARGUMENTS)
+        words.number_last()
         word = words.peek() or ""
-        of_nat = "nat".startswith(word) and "nat" not in self.rules.switches.missing_words
+        of_nat = "nat".startswith(word) and "nat" not in self.switches.missing_words
         if of_nat:
             words.take()
             words.need("missing command")
-            if len(words) > 1 and (words.peek() or "")[:1].isdigit():
-                words.swap()
+            words.number_last()
             if self._nat():
                 return
             word = words.peek() or ""
         else:
-            self.kind = take_kind(words, schedulers=self.rules.switches.schedulers)
+            self.kind = take_kind(words, schedulers=self.switches.schedulers)
         plain = not of_nat and self.kind is None
         if plain and "set".startswith(word) and (words.peek(1) or "")[:1].isdigit():
             words.take()
-            self.set = self._set_number(words.take())
+            self.set = self.set_number(words.take())
         words.need("missing command")
-        if self.kind is not None and len(words) > 1 and (words.peek() or "")[:1].isdigit():
-            words.swap()
+        if self.kind is not None:
+            words.number_last()
         if self.set is None:
             for name, handler in _WITHOUT_SET if self.kind is None else (*_OF_PIPES, *_WITHOUT_SET):
                 if words.accept(name):
@@ -177,19 +148,14 @@ class _Command:
                 handler(self)
                 return
         for unmodelled in ("internal", "nat64clat", "nat64stl", "nat64lsn", "nptv6"):
-            if self.rules.switches.typed_tables and unmodelled.startswith(words.peek() or " "):
+            if self.switches.typed_tables and unmodelled.startswith(words.peek() or " "):
                 raise RefusalError(f"{unmodelled} is not modelled here", UNAVAILABLE)
         raise RefusalError(f"bad command `{words.peek()}'", USAGE)
-
-    def _set_number(self, text: str) -> int:
-        if not text.isdigit() or int(text) > RESERVED_SET:
-            raise RefusalError(f"invalid set number {text}\n", DATA_ERROR)
-        return int(text)
 
     def style(self) -> Style:
         options = self.options
         return Style(
-            self.rules.switches,
+            self.switches,
             compact="c" in options or "b" in options,
             comment_only="b" in options,
             resolve="N" in options,
@@ -220,138 +186,21 @@ class _Command:
             world.table(name, kind)
         return True
 
-    # delete, flush (M-4)
-
-    def delete(self) -> None:
-        words = self.words
-        words.need("missing rule specification")
-        if self.kind is not None:
-            self._delete_pipes(self.kind)
-            return
-        of_sets = words.accept("set")
-        if of_sets and self.set is not None:
-            raise RefusalError("invalid syntax", DATA_ERROR)
-        while (words.peek() or "")[:1].isdigit():
-            number, rest = leading_number(words.take())
-            high = number
-            if rest.startswith("-") and self.rules.switches.delete_ranges and not of_sets:
-                high = leading_number(rest[1:])[0]
-            low, high = number & 0xFFFF, high & 0xFFFF
-            shown = 0 if of_sets else low
-            if "D" in self.options:
-                self._forget_states(low, high)
-                continue
-            gone = 0 if self.dry else self._delete(low, high, number & RESERVED_SET if of_sets else None)
-            if not gone:
-                self._nothing_deleted(shown, high, of_sets=of_sets)
-
-    def _nothing_deleted(self, low: int, high: int, *, of_sets: bool) -> None:
-        """With ranges come the manners of ipfw2.c of FreeBSD 13: nothing of sets, nothing with ``-q``."""
-        switches = self.rules.switches
-        if switches.delete_ranges and of_sets:
-            return
-        self.session.status = switches.delete_absent_status
-        if switches.delete_ranges and not self.loud:
-            return
-        self.pass_on_warnings()
-        if low != high and not of_sets:
-            self.session.complain(f"no rules rules in {low}-{high} range")
-        else:
-            self.session.complain(switches.delete_absent.format(number=low))
-
-    def _forget_states(self, low: int, high: int) -> None:
-        """``-D delete``: the dynamic state of rules, not the rules."""
-        for entry in () if self.dry else self.rules.chain.numbered(low, high):
-            if self._in_set(entry):
-                self.rules.states.forget(entry, self.rules.chain.default)
-
-    def _delete(self, low: int, high: int, of_set: int | None) -> int:
-        if of_set is not None:
-            return self.rules.remove(lambda entry: entry.rule.set == of_set)
-        if low == high == 0:
-            return self.rules.remove(lambda entry: entry.rule.set != RESERVED_SET and self._in_set(entry))
-        return self.rules.remove(lambda entry: low <= entry.rule.number <= high and self._in_set(entry))
-
-    def _in_set(self, entry: Entry) -> bool:
-        return self.set is None or entry.rule.set == self.set
-
-    def flush(self) -> None:
-        if self.kind is not None:
-            said = "" if self.dry else self.rules.pipes.flush()
-            if self.loud:
-                self.session.print(said)
-            return
-        if not self.dry:
-            if self.set is None:
-                self.rules.remove(lambda entry: entry.rule.set != RESERVED_SET)
-            else:
-                self.rules.remove(self._in_set)
-        if self.loud:
-            self.session.print("Flushed all rules.\n")
-
-    # zero, resetlog (M-2)
-
-    def zero(self) -> None:
-        self._clear("Accounting cleared", "cleared", Entry.forget_everything)
-
-    def resetlog(self) -> None:
-        self._clear("Logging counts reset", "logging count reset", Entry.forget_log)
-
-    def _clear(self, all_done: str, one_done: str, clear: Callable[[Entry], None]) -> None:
-        words = self.words
-        if not words:
-            for entry in () if self.dry else self.rules.chain:
-                if entry.rule.set != RESERVED_SET:
-                    clear(entry)
-            if not self.dry:
-                self._log_cleared(None, "All logging counts reset" if all_done.startswith("Logging") else all_done)
-            if self.loud:
-                self.session.print(f"{all_done}.\n")
-            return
-        failed = False
-        while words:
-            word = words.take()
-            if not word[:1].isdigit():
-                raise RefusalError(f"invalid rule number ``{word}''", USAGE)
-            if not word.isdigit() or int(word) > 0xFFFF:
-                raise RefusalError(f"invalid rule number {word}\n", DATA_ERROR)
-            number = int(word)
-            found = [] if self.dry else [e for e in self.rules.chain.numbered(number, number) if self._in_set(e)]
-            for entry in found:
-                clear(entry)
-            if not self.dry and (found or not self.rules.switches.zero_log_names_rule):
-                self._log_cleared(number, one_done)
-            if not found:
-                failed = True
-                if self.rules.switches.zero_absent_on_stdout:
-                    self.session.print(f"Entry {number} not found\n")
-                else:
-                    self.session.complain(f"rule {number}: setsockopt(IP_FW_ZERO): Invalid argument")
-            elif self.loud:
-                self.session.print(f"Entry {number} {one_done}.\n")
-        if failed:
-            self.session.status = UNAVAILABLE
-
-    def _log_cleared(self, number: int | None, done: str) -> None:
-        """E-44."""
-        if self.rules.variables["verbose"]:
-            names_rule = self.rules.switches.zero_log_names_rule
-            self.rules.log(cleared_line(number, done, names_rule=names_rule))
-
     # list, show
 
     def show(self) -> None:
-        self.counters = True
-        self.listing()
+        self._list(counters=True)
 
     def listing(self) -> None:
+        self._list(counters="a" in self.options)
+
+    def _list(self, *, counters: bool) -> None:
         if self.dry:
             self.session.stderr.append("Testing only, list disabled\n")
-            return
-        if self.kind is not None:
-            self.session.print(self.rules.pipes.listing(self.kind, self.words, verbose="v" in self.options))
-            return
-        ListCommand(self.rules, self.words, self.session, self.style(), self.counters, self._in_set).run()
+        elif self.kind is not None:
+            self.list_pipes()
+        else:
+            ListCommand(self.rules, self.words, self.session, self.style(), counters, self.in_set).run()
 
     # nat
 
@@ -362,7 +211,7 @@ class _Command:
                 self.words,
                 self.rules.nats,
                 self.rules.world.surroundings,
-                self.rules.switches,
+                self.switches,
                 self.session.print,
                 self.session.complain,
                 quiet=not self.loud,
@@ -372,48 +221,13 @@ class _Command:
         self.session.status = status or self.session.status
         return status is not None
 
-    # pipe, queue, sched
-
-    def config(self) -> None:
-        assert self.kind is not None
-        self.rules.pipes.configure(self.kind, self.words, dry=self.dry)
-
-    def _delete_pipes(self, kind: Kind) -> None:
-        words, numbers = self.words, []
-        while (words.peek() or "")[:1].isdigit():
-            numbers.append(leading_number(words.take())[0])
-        complaints, status = ([], 0) if self.dry else self.rules.pipes.delete(kind, numbers)
-        for complaint in complaints:
-            self.session.complain(complaint)
-        self.session.status = status
-
     # set
 
     def sets(self) -> None:
         rules = self.rules
         self.session.print(set_command(self.words, rules.chain, dry=self.dry, octets=rules.switches.rule_move_octet))
 
-    # enable, disable, table
-
-    def enable(self) -> None:
-        self._switch(on=True)
-
-    def disable(self) -> None:
-        self._switch(on=False)
-
-    def _switch(self, *, on: bool) -> None:
-        words = self.words
-        if not words:
-            words.warn("missing keyword to enable/disable\n")
-            return
-        for name in self.rules.variables:
-            if words.accept(name):
-                if not self.dry:
-                    self.rules.set_variable(name, on)
-                return
-        if words.accept("altq"):
-            raise RefusalError("altq is not modelled here", UNAVAILABLE)
-        words.warn(f"unrecognize enable/disable keyword: {words.peek()}\n")
+    # table
 
     def table(self) -> None:
         rules = self.rules
@@ -443,12 +257,12 @@ _WITHOUT_SET: tuple[tuple[str, _Handler], ...] = (
     ("enable", _Command.enable),
     ("disable", _Command.disable),
 )
-_OF_PIPES: tuple[tuple[str, _Handler], ...] = (("config", _Command.config),)
+_OF_PIPES: tuple[tuple[str, _Handler], ...] = (("config", _Command.configure_pipe),)
 _WITH_SET: tuple[tuple[str, _Handler], ...] = (
-    ("delete", _Command.delete),
-    ("flush", _Command.flush),
-    ("zero", _Command.zero),
-    ("resetlog", _Command.resetlog),
+    ("delete", delete),
+    ("flush", flush),
+    ("zero", zero),
+    ("resetlog", resetlog),
     ("print", _Command.listing),
     ("list", _Command.listing),
     ("show", _Command.show),

@@ -130,10 +130,11 @@ class Words:
         """Drop letters from the front of the next word."""
         self._words[self._at] = self._words[self._at][letters:]
 
-    def swap(self) -> None:
-        """Exchange the next two words (G-6)."""
+    def number_last(self) -> None:
+        """A number that stands before a command goes behind it (G-6)."""
         words, at = self._words, self._at
-        words[at], words[at + 1] = words[at + 1], words[at]
+        if len(words) > at + 1 and words[at][:1].isdigit():
+            words[at], words[at + 1] = words[at + 1], words[at]
 
     def rest(self) -> list[str]:
         """All words that are left, taken."""

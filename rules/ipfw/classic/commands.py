@@ -11,20 +11,18 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from rules.ipfw.acceptable import is_acceptable
+from rules.ipfw.classic.listcommand import columns, listing, show, style
 from rules.ipfw.classic.tables import numbered_table_command
 from rules.ipfw.classic.usage import HELP_TEXT, USAGE_TEXT
+from rules.ipfw.command import BAD_ARGUMENTS, Command
 from rules.ipfw.first import grammar as first
-from rules.ipfw.first.listing import state_line
 from rules.ipfw.first.usage import USAGE_TEXT as FIRST_USAGE_TEXT
 from rules.ipfw.grammar import read_rule
-from rules.ipfw.listing import Style
-from rules.ipfw.log import cleared_line
-from rules.ipfw.pipes import Kind, take_kind
-from rules.ipfw.report import Columns, Report
-from rules.ipfw.rule import DEFAULT_RULE, Rule
+from rules.ipfw.pipes import take_kind
+from rules.ipfw.report import Report
+from rules.ipfw.rule import Rule
 from rules.ipfw.session import Session, getopt
 from rules.ipfw.setcommands import set_command
-from rules.ipfw.state import State
 from rules.ipfw.step import Entry
 from rules.ipfw.words import DATA_ERROR, UNAVAILABLE, USAGE, RefusalError, Words, leading_number
 
@@ -33,7 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = ["run_classic"]
 
-_BAD_ARGUMENTS = "bad arguments, for usage summary ``ipfw''"
 _MOST_WORDS = 32
 """Words of a line in a file, the program's name among them, that are too many."""
 
@@ -69,7 +66,7 @@ def _file(rules: RuleSet, arguments: list[str], session: Session) -> None:
     path = arguments[-1]
     rest = getopt(arguments, "D:U:p:q", session)
     if rest is None:
-        raise RefusalError(_BAD_ARGUMENTS, USAGE)
+        raise RefusalError(BAD_ARGUMENTS, USAGE)
     letters = session.options.letters
     if "p" in letters:
         raise RefusalError("a preprocessor is not modelled here", UNAVAILABLE)
@@ -107,51 +104,29 @@ def _command(rules: RuleSet, arguments: list[str], session: Session) -> None:
         command.pass_on_warnings()
 
 
-class _Command:
-    """One command being carried out."""
-
-    def __init__(self, rules: RuleSet, words: Words, session: Session) -> None:
-        self.rules = rules
-        self.switches = rules.switches
-        self.words = words
-        self.session = session
-        self.options = session.options
-        self.kind: Kind | None = None
-        """Of ``pipe COMMAND`` and ``queue COMMAND``."""
-
-    def pass_on_warnings(self) -> None:
-        """Write out what reading the words gave rise to."""
-        for warning in self.words.warnings:
-            self.session.complain(warning)
-        self.words.warnings.clear()
-
-    def say(self, text: str) -> None:
-        """A line of success, unless ``-q``."""
-        if "q" not in self.options:
-            self.session.print(text)
+class _Command(Command):
+    """A command of FreeBSD 4 or DragonFly."""
 
     # Dispatch
 
     def dispatch_first(self) -> None:
         """ipfw.c: the number of a rule may stand before the command."""
         words = self.words
-        words.need(_BAD_ARGUMENTS)
+        words.need(BAD_ARGUMENTS)
         if self._pipes("pipe requires arguments", _FIRST_COMMANDS):
             return
-        if len(words) > 1 and (words.peek() or "")[:1].isdigit():
-            words.swap()
+        words.number_last()
         self._choose(_FIRST_COMMANDS)
 
     def dispatch_second(self) -> None:
         """ipfw2.c."""
         words = self.words
-        words.need(_BAD_ARGUMENTS)
+        words.need(BAD_ARGUMENTS)
         if self._pipes("missing command", _SECOND_COMMANDS):
             return
         if self.switches.table_syntax == "<N>" and words.accept("table"):
             words.need("missing command")
-            if len(words) > 1 and (words.peek() or "")[:1].isdigit():
-                words.swap()
+            words.number_last()
             numbered_table_command(words, self.rules, self.options.letters, self.session.print)
             return
         self._choose(_SECOND_COMMANDS)
@@ -163,8 +138,7 @@ class _Command:
         if self.kind is None:
             return False
         words.need(complaint)
-        if len(words) > 1 and (words.peek() or "")[:1].isdigit():
-            words.swap()
+        words.number_last()
         own = {name: (name, handler) for name, handler in _PIPE_COMMANDS}
         first, *rest = [own.get(name, (name, handler)) for name, handler in commands]
         self._choose((first, own["config"], *rest))
@@ -198,31 +172,9 @@ class _Command:
             raise RefusalError(f"getsockopt({self.switches.add_call}): Invalid argument", UNAVAILABLE)
         entry = self.rules.add(rule)
         self.pass_on_warnings()
-        report = Report(self._style(), self._columns())
+        report = Report(style(self), columns(self))
         report.packets_width = report.octets_width = 10
         self.say(report.line(entry))
-
-    # pipe, queue
-
-    def configure_pipe(self) -> None:
-        assert self.kind is not None
-        self.rules.pipes.configure(self.kind, self.words, dry=False)
-
-    def delete_pipes(self) -> None:
-        assert self.kind is not None
-        numbers = []
-        while (self.words.peek() or "")[:1].isdigit():
-            numbers.append(leading_number(self.words.take())[0])
-        complaints, self.session.status = self.rules.pipes.delete(self.kind, numbers)
-        for complaint in complaints:
-            self.session.complain(complaint)
-
-    def flush_pipes(self) -> None:
-        self.say(self.rules.pipes.flush())
-
-    def list_pipes(self) -> None:
-        assert self.kind is not None
-        self.session.print(self.rules.pipes.listing(self.kind, self.words, verbose="v" in self.options))
 
     # delete, flush, zero, resetlog (M-2 to M-4)
 
@@ -265,10 +217,7 @@ class _Command:
         if not words:
             for entry in chain:
                 clear(entry)
-            logs = "cleared" if self.switches.ipfw_dialect == "ipfw1" else "reset"
-            self._log_cleared(
-                None, "Accounting cleared" if clear is Entry.forget_everything else f"All logging counts {logs}"
-            )
+            self.log_cleared(None, all_logged)
             self.say(f"{all_done}.\n")
         while words:
             word = words.peek() or ""
@@ -279,111 +228,17 @@ class _Command:
             for entry in found:
                 clear(entry)
             if found:
-                self._log_cleared(number, done)
+                self.log_cleared(number, done)
                 self.say(f"Entry {number} {done}\n")
             else:
                 self.session.complain(f"rule {number}: setsockopt({call}): Invalid argument")
                 self.session.status = UNAVAILABLE
 
-    def _log_cleared(self, number: int | None, done: str) -> None:
-        """E-44."""
-        if self.rules.variables["verbose"]:
-            self.rules.log(cleared_line(number, done, names_rule=True))
-
-    # list, show
-
-    def _style(self) -> Style:
-        return Style(self.switches, compact="c" in self.options, resolve="N" in self.options)
-
-    def _columns(self) -> Columns:
-        options = self.options
-        return Columns(
-            counters="a" in options,
-            sets="S" in options,
-            time="t" if "t" in options else None,
-            expired="e" in options,
-        )
-
-    def show(self) -> None:
-        self.options.letters.add("a")
-        self.listing()
-
-    def listing(self) -> None:
-        chain = self.rules.chain
-        states = [*self.rules.states] if "d" in self.options else []
-        widening = states if self.switches.ipfw_dialect == "ipfw2" else []
-        report = Report(self._style(), self._columns(), chain.disabled, chain, widening)
-        numbers = self._numbers()
-        if numbers is None:
-            for entry in chain:
-                self.session.print(report.line(entry))
-        for number in numbers or ():
-            found = chain.numbered(number, number) if number <= DEFAULT_RULE else []
-            for entry in found:
-                self.session.print(report.line(entry))
-            if not found:
-                self.session.status = self.session.status or UNAVAILABLE
-                self.session.complain(f"rule {number} does not exist")
-        if states:
-            self._list_states(report, states, numbers)
-
-    def _numbers(self) -> list[int] | None:
-        """The rules asked for, None for all of them; says which words are no numbers."""
-        if not self.words:
-            return None
-        numbers = []
-        for word in self.words.rest():
-            number, rest = leading_number(word)
-            if rest:
-                self.session.status = USAGE
-                self.session.complain(f"invalid rule number: {word}")
-            else:
-                numbers.append(number)
-        return numbers
-
-    def _list_states(self, report: Report, states: list[State], numbers: list[int] | None) -> None:
-        """L-17: the number of entries is told in the second language, and when all are listed."""
-        counted = numbers is None and self.switches.ipfw_dialect == "ipfw2"
-        self.session.print(f"## Dynamic rules ({len(states)}):\n" if counted else "## Dynamic rules:\n")
-        line = _LANGUAGES[self.switches.ipfw_dialect].state
-        for number in [None] if numbers is None else numbers:
-            for state in states:
-                if number in (None, state.owner.rule.number):
-                    self.session.print(line(self, report, state))
-
-    def first_state(self, report: Report, state: State) -> str:
-        """A dynamic entry of the first ipfw; an expired one, a parent too, only with ``-e``."""
-        remaining = max(int(state.expires - self.rules.time()), 0)
-        if not remaining and "e" not in self.options:
-            return ""
-        return state_line(state, remaining, self.rules.states.slot_of(state.flow), resolve="N" in self.options)
-
-    def second_state(self, report: Report, state: State) -> str:
-        """A dynamic entry of the second ipfw."""
-        return report.state(state, self.rules.time())
-
-    # set, enable, disable
+    # set
 
     def sets(self) -> None:
         highest = self.switches.highest_set
         self.session.print(set_command(self.words, self.rules.chain, dry=False, octets=False, highest=highest))
-
-    def enable(self) -> None:
-        self._switch(on=True)
-
-    def disable(self) -> None:
-        self._switch(on=False)
-
-    def _switch(self, *, on: bool) -> None:
-        words = self.words
-        if not words:
-            words.warn("missing keyword to enable/disable\n")
-            return
-        for name in self.rules.variables:
-            if words.accept(name):
-                self.rules.set_variable(name, on)
-                return
-        words.warn(f"unrecognize enable/disable keyword: {words.peek()}\n")
 
 
 _Handler = Callable[[_Command], None]
@@ -402,16 +257,16 @@ _FIRST_COMMANDS: tuple[tuple[str, _Handler], ...] = (
     ("flush", _Command.flush),
     ("zero", _Command.zero),
     ("resetlog", _Command.resetlog),
-    ("print", _Command.listing),
-    ("list", _Command.listing),
-    ("show", _Command.show),
+    ("print", listing),
+    ("list", listing),
+    ("show", show),
 )
 _SECOND_COMMANDS: tuple[tuple[str, _Handler], ...] = (
     *_FIRST_COMMANDS[:7],
     ("enable", _Command.enable),
     ("disable", _Command.disable),
     ("set", _Command.sets),
-    ("show", _Command.show),
+    ("show", show),
 )
 """In the order in which the tool tries them."""
 
@@ -423,14 +278,9 @@ class _Language(NamedTuple):
     usage: str
     dispatch: _Handler
     read: Callable[[_Command], tuple[Rule, bool]]
-    state: Callable[[_Command, Report, State], str]
 
 
 _LANGUAGES = {
-    "ipfw1": _Language(
-        "s:adefNqtv", FIRST_USAGE_TEXT, _Command.dispatch_first, _Command.read_first, _Command.first_state
-    ),
-    "ipfw2": _Language(
-        "hs:acdefNqStv", USAGE_TEXT, _Command.dispatch_second, _Command.read_second, _Command.second_state
-    ),
+    "ipfw1": _Language("s:adefNqtv", FIRST_USAGE_TEXT, _Command.dispatch_first, _Command.read_first),
+    "ipfw2": _Language("hs:acdefNqStv", USAGE_TEXT, _Command.dispatch_second, _Command.read_second),
 }
