@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import Literal, NamedTuple, Protocol
 
@@ -31,6 +32,7 @@ __all__ = [
     "CHAINS",
     "PHASES",
     "Bench",
+    "Exchange",
     "Lines",
     "Outcome",
     "Phase",
@@ -92,6 +94,21 @@ class Outcome(NamedTuple):
         return self.sent - self.replied
 
 
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """What is to go through a router."""
+
+    traffic: Traffic
+    router: Router
+    divert: DivertSocket | None
+    program: Callable[[DivertSocket], object]
+    count: int
+    """Echo requests, or TCP connections."""
+    say: Say
+    patience: float = _PATIENCE
+    """Seconds that an answer may take after the last of them."""
+
+
 class Bench(Protocol):
     """Two hosts and a place for a router between them."""
 
@@ -105,20 +122,11 @@ class Bench(Protocol):
     def clock(self) -> Clock:
         """A new clock for a router that will be connected here."""
 
-    def exchange(
-        self,
-        traffic: Traffic,
-        router: Router,
-        divert: DivertSocket | None,
-        program: Callable[[DivertSocket], object],
-        count: int,
-        say: Say,
-        patience: float = _PATIENCE,
-    ) -> echo.Pinged:
-        """Connect the router, let the program run at the divert socket if there is one, and have the left host send so
-        many echo requests to the right one, or make so many TCP connections.
+    def exchange(self, asked: Exchange) -> echo.Pinged:
+        """Connect the router, let the program run at the divert socket if there is one, and have the left host send
+        echo requests to the right one, or make TCP connections.
 
-        Returns how many there were, and how many were answered within `patience` seconds after the last.
+        Returns how many there were, and how many were answered.
         """
 
 
@@ -136,44 +144,36 @@ class TunBench:
         self.epoch = time.time()
         return WallClock()
 
-    def exchange(
-        self,
-        traffic: Traffic,
-        router: Router,
-        divert: DivertSocket | None,
-        program: Callable[[DivertSocket], object],
-        count: int,
-        say: Say,
-        patience: float = _PATIENCE,
-    ) -> echo.Pinged:
-        loop = self._lab.connect(router)
-        if divert is not None:
-            loop.attach(divert, program)
-        job, seconds = (self._ping if traffic == "ping" else self._connect)(loop, count, say, patience)
+    def exchange(self, asked: Exchange) -> echo.Pinged:
+        """Raises what the program fails with."""
+        loop = self._lab.connect(asked.router)
+        if asked.divert is not None:
+            loop.attach(asked.divert, asked.program)
+        job, seconds = (self._ping if asked.traffic == "ping" else self._connect)(loop, asked)
         failures = loop.failures
         over = loop.run(lambda: job.done or bool(failures), seconds=seconds + 10)
         if failures:  # not of sending, which the interceptor shows and survives: nobody reads what it prints
             raise failures[0][1]
         if not over:
             self._lab.left.stop(job)
-            return echo.Pinged(count, 0)
+            return echo.Pinged(asked.count, 0)
         result = job.result()
         assert isinstance(result, echo.Pinged)
         return result
 
-    def _ping(self, _: LiveLoop, count: int, say: Say, patience: float) -> tuple[Job, float]:
+    def _ping(self, _: LiveLoop, asked: Exchange) -> tuple[Job, float]:
         """The job, and the seconds that it should take at most."""
-        words = (RIGHT.host, count, _INTERVAL, patience)
-        job = self._lab.left.start(echo.ping, *words, on_report=lambda line: say("ping", str(line)))
-        return job, count * _INTERVAL + patience
+        words = (RIGHT.host, asked.count, _INTERVAL, asked.patience)
+        job = self._lab.left.start(echo.ping, *words, on_report=partial(_say_line, asked.say, "ping"))
+        return job, asked.count * _INTERVAL + asked.patience
 
-    def _connect(self, loop: LiveLoop, count: int, say: Say, patience: float) -> tuple[Job, float]:
+    def _connect(self, loop: LiveLoop, asked: Exchange) -> tuple[Job, float]:
         """The same for TCP; the other end of it listens when this returns."""
-        tell = partial(_say_line, say, "tcp")
-        server = self._lab.right.start(streams.serve, streams.PORT, count, on_report=tell)
+        tell = partial(_say_line, asked.say, "tcp")
+        server = self._lab.right.start(streams.serve, streams.PORT, asked.count, on_report=tell)
         loop.run(lambda: bool(server.reports) or server.done, seconds=_PATIENCE)
-        words = (RIGHT.host, streams.PORT, count, patience)
-        return self._lab.left.start(streams.call, *words, on_report=tell), 2 * count * patience
+        words = (RIGHT.host, streams.PORT, asked.count, asked.patience)
+        return self._lab.left.start(streams.call, *words, on_report=tell), 2 * asked.count * asked.patience
 
     def close(self) -> None:
         self._lab.close()
@@ -226,7 +226,7 @@ def _play(bench: Bench, router: Router, phase: Phase, count: int, say: Say) -> O
         bind_socket(divert, _PORT, errors=lines)
         interceptor.start()
     with router.trace(lambda event: tell(event, say)):
-        sent, replied = bench.exchange("ping", router, divert, interceptor, count, say)
+        sent, replied = bench.exchange(Exchange("ping", router, divert, interceptor, count, say))
     if divert is not None:
         divert.close()
     diverted, reinjected = router.ledger.diverted, router.ledger.injected

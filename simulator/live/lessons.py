@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Any, NamedTuple
 
-from simulator.live.demonstration import Bench, Lines, Say, Traffic, tell
+from simulator.live.demonstration import Bench, Exchange, Lines, Say, Traffic, tell
 from simulator.live.lab import LEFT, RIGHT
 from simulator.profiles import PROFILES, LinuxProfile
 from simulator.programs.registry import Surroundings, due, find, finish
@@ -141,7 +141,9 @@ def run(
         at_work = OnClock(_AtWatched(made, watched), divert, router.clock)
         try:
             with router.trace(lambda event: tell(event, say)):
-                sent, replied = bench.exchange(lesson.traffic, router, divert, at_work, count, say, lesson.patience)
+                sent, replied = bench.exchange(
+                    Exchange(lesson.traffic, router, divert, at_work, count, say, lesson.patience)
+                )
         finally:
             finish(made)
     return Taught(

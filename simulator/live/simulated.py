@@ -9,7 +9,7 @@ from ipaddress import IPv4Address
 from simulator.clock import Clock, SimulatedClock
 from simulator.interfaces import Interface
 from simulator.links.memory import MemoryLink
-from simulator.live.demonstration import Say, Traffic
+from simulator.live.demonstration import Exchange, Say
 from simulator.live.echo import Pinged
 from simulator.live.lab import LEFT, RIGHT, Site
 from simulator.router import Router
@@ -74,20 +74,11 @@ class MemoryBench:
             else:
                 return
 
-    def exchange(
-        self,
-        traffic: Traffic,
-        router: Router,
-        divert: DivertSocket | None,
-        program: Callable[[DivertSocket], object],
-        count: int,
-        say: Say,
-        patience: float = 1.0,
-    ) -> Pinged:
+    def exchange(self, asked: Exchange) -> Pinged:
         """As `simulator.live.demonstration.Bench.exchange`; a simulated host has no TCP and answers a SYN with RST."""
-        self._left, self._right = self._host(LEFT, router), self._host(RIGHT, router)
-        self._divert, self._program = divert, program
-        return (self._ping if traffic == "ping" else self._connect)(count, say, patience)
+        self._left, self._right = self._host(LEFT, asked.router), self._host(RIGHT, asked.router)
+        self._divert, self._program = asked.divert, asked.program
+        return (self._ping if asked.traffic == "ping" else self._connect)(asked.count, asked.say, asked.patience)
 
     def _ping(self, count: int, say: Say, patience: float) -> Pinged:
         say("ping", f"PING {RIGHT.host} {len(_PAYLOAD)}({len(_PAYLOAD) + 28}) bytes of data.")
