@@ -35,7 +35,28 @@ class Collecting:
         self._on_timeout = on_timeout
         self._timer: Timer | None = None
 
-    def add(self, packet: Packet) -> Result[Packet]:
+    def add(self, packet: Packet, make: Callable[[Packet, bytes], Packet] = Packet.with_octets) -> Packet | None:
+        """A packet that is no fragment goes on as it is; a fragment is held, or completes the whole datagram.
+
+        ``make`` gives that datagram, from its lowest fragment and its octets.  None: the packet goes no further here,
+        and its fate is in the ledger.
+        """
+        result = self._take(packet)
+        if result.outcome is Outcome.PASSED:
+            return packet
+        if result.outcome is not Outcome.REASSEMBLED:
+            return None
+        assert result.octets is not None
+        assert result.lowest is not None
+        whole = make(result.lowest, result.octets)
+        tracer = self._node.tracer
+        if tracer.listening:
+            tracer.record(Kind.GENERATED, whole, detail=f"from {len(result.merged)} fragments")
+            for part in result.merged:
+                tracer.record(Kind.MERGED, part, detail=f"into #{whole.number}")
+        return whole
+
+    def _take(self, packet: Packet) -> Result[Packet]:
         """What became of one packet; every fate but that of a packet that goes on is in the ledger afterwards."""
         node = self._node
         now = node.clock.now()
@@ -56,14 +77,6 @@ class Collecting:
             node.ledger.generated += 1
         self._set_timer()
         return result
-
-    def merged(self, result: Result[Packet], whole: Packet) -> None:
-        """Tell the trace which fragments the datagram is made of."""
-        tracer = self._node.tracer
-        if tracer.listening:
-            tracer.record(Kind.GENERATED, whole, detail=f"from {len(result.merged)} fragments")
-            for part in result.merged:
-                tracer.record(Kind.MERGED, part, detail=f"into #{whole.number}")
 
     def _lose(self, lost: tuple[Lost[Packet], ...]) -> None:
         for packet, loss in lost:

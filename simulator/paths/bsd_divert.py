@@ -11,7 +11,7 @@ from typing import Literal
 from rules.fields import MORE_FRAGMENTS, OFFSET_MASK
 from rules.ipfw import Verdict
 from simulator.collecting import Collecting
-from simulator.fragments import BsdReassembly, Outcome
+from simulator.fragments import BsdReassembly
 from simulator.ledger import Reason
 from simulator.node import Node
 from simulator.packet import Packet
@@ -129,16 +129,11 @@ class Diversion:
 
     def reassemble(self, packet: Packet) -> Packet | None:
         """The whole datagram when this fragment completes it, and whose rule and interface it has (F-5, F-6)."""
-        result = self._collecting.add(packet)
-        if result.outcome is Outcome.PASSED:
-            return packet
-        if result.outcome is not Outcome.REASSEMBLED:
-            return None
-        assert result.octets is not None
-        assert result.lowest is not None
-        first, last = result.lowest, packet
-        whole = (first if self._profile.reassembled_interface_of == "first" else last).with_octets(result.octets)
-        whole.diverted_by = (first if self._profile.reassembled_rule_of == "first" else last).diverted_by
-        whole.leaving_by = last.leaving_by
-        self._collecting.merged(result, whole)
-        return whole
+
+        def make(first: Packet, octets: bytes) -> Packet:
+            whole = (first if self._profile.reassembled_interface_of == "first" else packet).with_octets(octets)
+            whole.diverted_by = (first if self._profile.reassembled_rule_of == "first" else packet).diverted_by
+            whole.leaving_by = packet.leaving_by
+            return whole
+
+        return self._collecting.add(packet, make)

@@ -22,7 +22,7 @@ from rules.ipchains import Tables
 from rules.ipchains.rule import Action
 from rules.ipchains.verdict import Verdict
 from simulator.collecting import Collecting
-from simulator.fragments import LinuxReassembly, Outcome, Timeout, fragment
+from simulator.fragments import LinuxReassembly, Timeout, fragment
 from simulator.host import Host
 from simulator.icmp_errors import (
     FRAGMENTATION_NEEDED,
@@ -214,16 +214,7 @@ class LinuxPath:
 
     def _reassemble(self, packet: Packet) -> Packet | None:
         """The whole datagram when this fragment completes it (R9: it has the interface of the lowest fragment)."""
-        result = self.collecting.add(packet)
-        if result.outcome is Outcome.PASSED:
-            return packet
-        if result.outcome is not Outcome.REASSEMBLED:
-            return None
-        assert result.octets is not None
-        assert result.lowest is not None
-        whole = result.lowest.with_octets(result.octets)
-        self.collecting.merged(result, whole)
-        return whole
+        return self.collecting.add(packet)
 
     def _reassembly_timeout(self, timeout: Timeout[Packet]) -> None:
         """R3: not under always-defragment, where the fragments have no route yet."""
