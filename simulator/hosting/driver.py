@@ -23,7 +23,7 @@ from math import inf
 from typing import NamedTuple, NoReturn, TypeVar
 
 from simulator.clock import SimulatedClock
-from simulator.hosting.bystanders import activity
+from simulator.hosting.bystanders import activity, all_wait_for_each_other
 from simulator.hosting.description import Arrival
 
 __all__ = ["POLLING", "Driver", "ScriptEndedError"]
@@ -136,6 +136,8 @@ class Driver:
         here = {each.thread for each in self._waiting}
         others = [each for each in threading.enumerate() if each not in here and each not in self.servants]
         if not others:
+            return False
+        if all_wait_for_each_other(others):
             return False
         before = activity(others)
         for _ in range(_MOMENTS):
