@@ -7,6 +7,7 @@ always can, and give an equal rule in every system that has its words.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import UnionType
 
 from rules.ipfw.listing import Style, action_words, address_words, end_of, limit_words, option_words, protocol_word
 from rules.ipfw.questions import (
@@ -89,13 +90,13 @@ def _places(elements: Sequence[Element]) -> tuple[list[str], Sequence[Element]]:
 
 
 def _block(
-    elements: Sequence[Element], kinds: object, end: End | None = None
+    elements: Sequence[Element], kinds: type | UnionType, end: End | None = None
 ) -> tuple[Sequence[Element], Sequence[Element]]:
     """The block at the front, if all its alternatives are of these kinds and about this end."""
     for size, element in enumerate(elements, 1):
         question = element.question
         is_lookup = isinstance(question, AddressInTable) and question.key is not None
-        if is_lookup or not isinstance(question, kinds) or end_of(question) is not end:  # type: ignore[arg-type]
+        if is_lookup or not isinstance(question, kinds) or end_of(question) is not end:
             return [], elements
         if not element.or_next:
             return elements[:size], elements[size:]

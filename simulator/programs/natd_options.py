@@ -96,11 +96,7 @@ def _mode(word: str) -> Callable[[Options, str, str | None], Options]:
     return _yes_no(lambda options, on: replace(options, mode=replace(options.mode, **{word: on})))
 
 
-def _flag(name: str) -> Callable[[Options, str, str | None], Options]:
-    return _yes_no(lambda options, on: replace(options, **{name: on}))  # type: ignore[arg-type]
-
-
-def _port(name: str) -> Callable[[Options, str, str | None], Options]:
+def _port(change: Callable[[Options, int], Options]) -> Callable[[Options, str, str | None], Options]:
     def read(options: Options, written: str, parameter: str | None) -> Options:
         if parameter is None:
             raise OptionError(f"{written} needs service name or port number parameter")
@@ -110,18 +106,29 @@ def _port(name: str) -> Callable[[Options, str, str | None], Options]:
             raise OptionError(f"unknown service {parameter}/divert")
         if not port:
             raise OptionError(f"{written}: a divert port is between 1 and 65535, not {parameter}")
-        return replace(options, **{name: port})  # type: ignore[arg-type]
+        return change(options, port)
 
     return read
 
 
-def _address(name: str) -> Callable[[Options, str, str | None], Options]:
+def _address(change: Callable[[Options, int], Options]) -> Callable[[Options, str, str | None], Options]:
     def read(options: Options, written: str, parameter: str | None) -> Options:
         if parameter is None:
             raise OptionError(f"{written} needs address/host parameter")
-        return replace(options, **{name: address(parameter)})  # type: ignore[arg-type]
+        return change(options, address(parameter))
 
     return read
+
+
+_verbose = _yes_no(lambda options, on: replace(options, verbose=on))
+_dynamic = _yes_no(lambda options, on: replace(options, dynamic=on))
+_log_denied = _yes_no(lambda options, on: replace(options, log_denied=on))
+_log_ipfw_denied = _yes_no(lambda options, on: replace(options, log_ipfw_denied=on))
+_in_port = _port(lambda options, port: replace(options, in_port=port))
+_out_port = _port(lambda options, port: replace(options, out_port=port))
+_both_ports = _port(lambda options, port: replace(options, port=port))
+_alias_address = _address(lambda options, host: replace(options, alias_address=host))
+_target_address = _address(lambda options, host: replace(options, target_address=host))
 
 
 def _text(written: str, parameter: str | None) -> str:
@@ -178,13 +185,13 @@ _OPTIONS = (
     _Option("deny_incoming", "d", _YES_NO, "drop incoming packets that belong to no link", _mode("deny_in")),
     _Option("use_sockets", "s", _YES_NO, "nothing to do here: for FTP and IRC", _yes_no(_use_sockets)),
     _Option("same_ports", "m", _YES_NO, "keep port numbers where they are free (the default)", _mode("same_ports")),
-    _Option("verbose", "v", _YES_NO, "show every packet before and after", _flag("verbose")),
-    _Option("dynamic", None, _YES_NO, "follow the address of the interface", _flag("dynamic")),
-    _Option("in_port", "i", _SERVICE, "divert port for incoming packets", _port("in_port")),
-    _Option("out_port", "o", _SERVICE, "divert port for outgoing packets", _port("out_port")),
-    _Option("port", "p", _SERVICE, "divert port for both (natd, 8668, by default)", _port("port")),
-    _Option("alias_address", "a", _ADDRESS, "aliasing address", _address("alias_address")),
-    _Option("target_address", "t", _ADDRESS, "who gets incoming packets without a link", _address("target_address")),
+    _Option("verbose", "v", _YES_NO, "show every packet before and after", _verbose),
+    _Option("dynamic", None, _YES_NO, "follow the address of the interface", _dynamic),
+    _Option("in_port", "i", _SERVICE, "divert port for incoming packets", _in_port),
+    _Option("out_port", "o", _SERVICE, "divert port for outgoing packets", _out_port),
+    _Option("port", "p", _SERVICE, "divert port for both (natd, 8668, by default)", _both_ports),
+    _Option("alias_address", "a", _ADDRESS, "aliasing address", _alias_address),
+    _Option("target_address", "t", _ADDRESS, "who gets incoming packets without a link", _target_address),
     _Option("interface", "n", "network_if_name", "take the aliasing address of this interface", _interface),
     _Option(
         "redirect_port",
@@ -207,13 +214,13 @@ _OPTIONS = (
         "let a public address stand for a local one",
         _redirect(address_redirect, ("local address", "public address"), optional=0),
     ),
-    _Option("log_denied", None, _YES_NO, "tell which incoming packets were dropped", _flag("log_denied")),
+    _Option("log_denied", None, _YES_NO, "tell which incoming packets were dropped", _log_denied),
     _Option(
         "log_ipfw_denied",
         None,
         _YES_NO,
         "tell when the firewall denies what is written back (as verbose)",
-        _flag("log_ipfw_denied"),
+        _log_ipfw_denied,
     ),
 )
 _REFUSED = {

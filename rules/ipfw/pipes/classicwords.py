@@ -75,22 +75,19 @@ class _Reader:
         self.words.need(complaint)
         return self.words.take()
 
-    def change(self, **values: object) -> None:
-        self.flow_set = replace(self.flow_set, **values)  # type: ignore[arg-type]
-
     # Parameters
 
     def noerror(self) -> None:
-        self.change(noerror=True)
+        self.flow_set = replace(self.flow_set, noerror=True)
 
     def plr(self) -> None:
-        self.change(loss=read_loss(self.argument("plr needs argument 0..1\n")))
+        self.flow_set = replace(self.flow_set, loss=read_loss(self.argument("plr needs argument 0..1\n")))
 
     def queue(self) -> None:
         size, in_octets = self.amount(self.argument("queue needs queue size\n"))
-        self.change(size=size)
+        self.flow_set = replace(self.flow_set, size=size)
         if in_octets:
-            self.change(in_octets=True)
+            self.flow_set = replace(self.flow_set, in_octets=True)
 
     def amount(self, text: str) -> tuple[int, bool]:
         """A queue's length, and whether it is one in octets."""
@@ -103,21 +100,21 @@ class _Reader:
         return int32(number), unit.startswith(("B", "by"))
 
     def buckets(self) -> None:
-        self.change(buckets=int32(unsigned(self.argument("buckets needs argument\n"))[0]))
+        self.flow_set = replace(self.flow_set, buckets=int32(unsigned(self.argument("buckets needs argument\n"))[0]))
 
     def mask(self) -> None:
         mask, masked = read_mask(self.words, _WORDING)
-        self.change(mask=mask, masked=self.flow_set.masked or masked)
+        self.flow_set = replace(self.flow_set, mask=mask, masked=self.flow_set.masked or masked)
 
     def red(self) -> None:
         gentle = self.flow_set.red is not None and self.flow_set.red.gentle
-        self.change(red=read_red(self.words, _WORDING, gentle=gentle))
+        self.flow_set = replace(self.flow_set, red=read_red(self.words, _WORDING, gentle=gentle))
 
     def gred(self) -> None:
-        self.change(red=read_red(self.words, _WORDING, gentle=True))
+        self.flow_set = replace(self.flow_set, red=read_red(self.words, _WORDING, gentle=True))
 
     def droptail(self) -> None:
-        self.change(red=None)
+        self.flow_set = replace(self.flow_set, red=None)
 
     def bw(self) -> None:
         text = self.argument("bw needs bandwidth or interface\n")
@@ -146,11 +143,15 @@ class _Reader:
 
     def weight(self) -> None:
         self.only_for(Kind.QUEUE, "weight only valid for queues")
-        self.change(weight=int32(unsigned(self.argument("weight needs argument 0..100\n"))[0]))
+        self.flow_set = replace(
+            self.flow_set, weight=int32(unsigned(self.argument("weight needs argument 0..100\n"))[0])
+        )
 
     def pipe(self) -> None:
         self.only_for(Kind.QUEUE, "pipe only valid for queues")
-        self.change(scheduler=unsigned(self.argument("pipe needs pipe_number\n"))[0] & 0xFFFF)
+        self.flow_set = replace(
+            self.flow_set, scheduler=unsigned(self.argument("pipe needs pipe_number\n"))[0] & 0xFFFF
+        )
 
     # All of them together
 

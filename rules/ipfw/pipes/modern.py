@@ -12,6 +12,7 @@ import errno
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from rules.ipfw.pipes import modernlisting
 from rules.ipfw.pipes.kinds import Kind
@@ -32,7 +33,7 @@ _FIFO, _WF2Q = "FIFO", "WF2Q+"
 class _Bound:
     """A parameter of a flow set that a scheduler keeps within limits; ``name``: in the kernel's message."""
 
-    parameter: str
+    parameter: Literal["weight", "lmax"]
     default: int
     low: int
     high: int
@@ -221,11 +222,13 @@ class ModernPipes:
         else:
             wanted = replace(wanted, buckets=1)
         before = self.flow_sets.get(wanted.number, FlowSet(number=wanted.number))
-        kept = {"scheduler": wanted.scheduler or before.scheduler}
-        for name in ("weight", "lmax", "priority"):
-            given = getattr(wanted, name)
-            kept[name] = getattr(before, name) if given == -1 else given
-        wanted = replace(wanted, **kept)  # type: ignore[arg-type]
+        wanted = replace(
+            wanted,
+            scheduler=wanted.scheduler or before.scheduler,
+            weight=before.weight if wanted.weight == -1 else wanted.weight,
+            lmax=before.lmax if wanted.lmax == -1 else wanted.lmax,
+            priority=before.priority if wanted.priority == -1 else wanted.priority,
+        )
         if wanted == before and not self.mask_of(before):
             return
         self._detach(before)
@@ -255,9 +258,10 @@ class ModernPipes:
     def _attach(self, flow_set: FlowSet) -> None:
         scheduler = self.schedulers[flow_set.scheduler]
         for bound in SCHEDULERS[scheduler.type]:
-            number = getattr(flow_set, bound.parameter)
+            is_weight = bound.parameter == "weight"
+            number = flow_set.weight if is_weight else flow_set.lmax
             number = self._bound(number, bound.default, bound.low, bound.high, bound.name)
-            flow_set = replace(flow_set, **{bound.parameter: number})  # type: ignore[arg-type]
+            flow_set = replace(flow_set, weight=number) if is_weight else replace(flow_set, lmax=number)
         self.flow_sets[flow_set.number] = flow_set
         self.attached.setdefault(scheduler.number, []).insert(0, flow_set.number)
 

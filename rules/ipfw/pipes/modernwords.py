@@ -112,16 +112,13 @@ class _Reader:
     def integer(self, complaint: str) -> int:
         return int32(unsigned(self.argument(complaint))[0])
 
-    def change(self, **values: object) -> None:
-        self.flow_set = replace(self.flow_set, **values)  # type: ignore[arg-type]
-
     # Parameters
 
     def noerror(self, word: str) -> None:
-        self.change(noerror=True)
+        self.flow_set = replace(self.flow_set, noerror=True)
 
     def plr(self, word: str) -> None:
-        self.change(loss=read_loss(self.argument("plr needs argument 0..1\n")))
+        self.flow_set = replace(self.flow_set, loss=read_loss(self.argument("plr needs argument 0..1\n")))
 
     def queue(self, word: str) -> None:
         number, unit = unsigned(self.argument("queue needs queue size\n"))
@@ -129,9 +126,9 @@ class _Reader:
         if unit.startswith("by"):
             in_octets = True
             self.whole(unit, "bytes")
-        self.change(size=int32(number * 1024 if unit[:1] in ("K", "k") and unit else number))
+        self.flow_set = replace(self.flow_set, size=int32(number * 1024 if unit[:1] in ("K", "k") and unit else number))
         if in_octets:
-            self.change(in_octets=True)
+            self.flow_set = replace(self.flow_set, in_octets=True)
 
     def whole(self, text: str, keyword: str) -> None:
         """A unit that is not spelled out is reported."""
@@ -147,13 +144,13 @@ class _Reader:
 
     def red(self, word: str) -> None:
         gentle = word == "gred" or (self.flow_set.red is not None and self.flow_set.red.gentle)
-        self.change(red=read_red(self.words, _WORDING, gentle=gentle))
+        self.flow_set = replace(self.flow_set, red=read_red(self.words, _WORDING, gentle=gentle))
 
     def mark(self, word: str) -> None:
         self.ecn = True
 
     def droptail(self, word: str) -> None:
-        self.change(red=None)
+        self.flow_set = replace(self.flow_set, red=None)
 
     def bw(self, word: str) -> None:
         self.only_for((Kind.PIPE,), "bw is only for links")
@@ -201,16 +198,16 @@ class _Reader:
         self.type = text
 
     def weight(self, word: str) -> None:
-        self.change(weight=self.integer("weight needs argument\n"))
+        self.flow_set = replace(self.flow_set, weight=self.integer("weight needs argument\n"))
 
     def lmax(self, word: str) -> None:
-        self.change(lmax=self.integer("lmax needs argument\n"))
+        self.flow_set = replace(self.flow_set, lmax=self.integer("lmax needs argument\n"))
 
     def priority(self, word: str) -> None:
-        self.change(priority=self.integer("priority needs argument\n"))
+        self.flow_set = replace(self.flow_set, priority=self.integer("priority needs argument\n"))
 
     def scheduler(self, word: str) -> None:
-        self.change(scheduler=self.integer("pipe/link/sched needs number\n"))
+        self.flow_set = replace(self.flow_set, scheduler=self.integer("pipe/link/sched needs number\n"))
 
     def profile(self, word: str) -> None:
         self.only_for((Kind.PIPE,), "profile")
@@ -235,7 +232,7 @@ class _Reader:
         if self.ecn and red is None:
             raise RefusalError(self.switches.ecn_alone, USAGE)
         if red is not None:
-            self.change(red=replace(red, ecn=self.ecn))
+            self.flow_set = replace(self.flow_set, red=replace(red, ecn=self.ecn))
             check_red(replace(red, ecn=self.ecn))
 
     def request(self) -> Request:
@@ -243,7 +240,7 @@ class _Reader:
         if self.kind is Kind.PIPE:
             link = Link(bandwidth=self.bandwidth or 0, delay=self.delay, burst=self.burst)
         if self.kind is Kind.QUEUE:
-            self.change(mask=self.mask, masked=self.masked, buckets=self.buckets)
+            self.flow_set = replace(self.flow_set, mask=self.mask, masked=self.masked, buckets=self.buckets)
         return Request(
             number=self.number,
             link=link,
