@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rules.ipfw.addressing import address_of_host, port
+from rules.ipfw.addressing import address_of_host
 from rules.ipfw.headeroptions import dscp_point
 from rules.ipfw.names import UNREACH_CODES, service_port
 from rules.ipfw.nat.instances import GLOBAL
+from rules.ipfw.portlists import port
 from rules.ipfw.questions import TABLEARG
 from rules.ipfw.rule import DEFAULT_STATE, Action, Effect
 from rules.ipfw.switches import Switches

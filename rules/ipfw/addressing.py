@@ -1,4 +1,4 @@
-"""Addresses, interfaces, protocols and port lists as ipfw(8) reads them: one word in, one question out.
+"""Addresses as ipfw(8) reads them: one word in, one question out.
 
 Sources: ipfw(8), RULE BODY; E-13 to E-18, G-34, G-37 and table M-1 of the behavioural notes.  A word may also mean no
 question at all (``any``): that is None.
@@ -9,8 +9,7 @@ from __future__ import annotations
 import re
 
 from rules.addresses import ALL_ONES, prefix_length
-from rules.ipfw.names import PROTOCOL_NAMES, PROTOCOLS, service_port
-from rules.ipfw.placequestions import driver_and_unit
+from rules.ipfw.portlists import LONGEST
 from rules.ipfw.questions import (
     AddressIn,
     AddressInNumberedTable,
@@ -20,27 +19,18 @@ from rules.ipfw.questions import (
     AddressIsLocal6,
     AddressOfInterface,
     End,
-    Family,
-    InterfaceAddress,
-    InterfacePattern,
-    InterfaceTable,
-    InterfaceUnits,
 )
 from rules.ipfw.switches import Switches
 from rules.ipfw.words import DATA_ERROR, NO_HOST, UNAVAILABLE, RefusalError, Words, leading_number
-from rules.predicates import Destination, InterfaceName, Predicate, ProtocolIs, Ranges, Source
+from rules.predicates import Destination, Predicate, Source
 
 __all__ = [
     "ADDRESS_WORDS",
+    "INTERFACE_NAME_OCTETS",
     "IP",
     "IP6",
     "address_of_host",
     "inet_aton",
-    "interface",
-    "number_or_list",
-    "port",
-    "ports",
-    "protocol",
     "source_or_destination",
     "table_name",
     "table_reference",
@@ -52,11 +42,10 @@ IP, IP6 = 0, 41
 ADDRESS_WORDS = 31
 """The kernel refuses an instruction longer than this many 32-bit words (G-34)."""
 
-_TOO_LONG = 63
+INTERFACE_NAME_OCTETS = 15
+"""So many of an interface's name are kept."""
+
 _HOSTS = {"localhost": 0x7F000001}
-_INTERFACE_NAME_OCTETS = 15
-_DRIVER_NAME_OCTETS = 9
-"""Of the name of a driver with its unit, FreeBSD 4 keeps so many."""
 
 
 def inet_aton(text: str) -> int | None:
@@ -145,7 +134,7 @@ def _single(words: Words, end: End, *, negated: bool, switches: Switches) -> Pre
         name, colon, modifier = word[1:-1].partition(":")
         if colon and modifier != "net":
             raise RefusalError(f"invalid ifname modifier: {modifier}", DATA_ERROR)
-        return AddressOfInterface(end, name[:_INTERFACE_NAME_OCTETS], network=bool(colon))
+        return AddressOfInterface(end, name[:INTERFACE_NAME_OCTETS], network=bool(colon))
     separator = "/" if "/" in word else ":"
     host, separated, rest = word.partition(separator)
     address = address_of_host(host)
@@ -227,7 +216,7 @@ def _blocks(word: str, end: End, *, negated: bool) -> Predicate | None:
         if mask == ALL_ONES and rest is None and not blocks:
             return Source(base) if end is End.SOURCE else Destination(base)
         blocks.append((base, mask))
-    if 2 * len(blocks) + 1 > _TOO_LONG:
+    if 2 * len(blocks) + 1 > LONGEST:
         raise RefusalError("address list too long", DATA_ERROR)
     if len(blocks) == 1:
         return Source(*blocks[0]) if end is End.SOURCE else Destination(*blocks[0])
@@ -273,154 +262,3 @@ def _set(end: End, base: int, mask: int, members: str) -> AddressInSet:
             break
         members = rest[1:]
     return AddressInSet(end, base, size, bits)
-
-
-def protocol(
-    words: Words, *, compatible: bool, families: bool = True, whole: bool = True
-) -> tuple[Predicate | None, int] | None:
-    """The protocol that the next word names, taken: its question (None for ``ip``) and its number; None if it is none.
-
-    ``compatible``: in its place before ``from``, where ``ipv4`` and ``ipv6`` are understood, too.  ``families``: the
-    tool knows ``ip4`` and ``ip6``.  ``whole``: nothing may follow a number; else its low eight bits count.
-    """
-    if words.means("all") or words.peek() == "ip":
-        words.take()
-        return None, IP
-    word = words.peek()
-    if word is None:
-        return None
-    for family, names in ((4, ("ip4", "ipv4")), (6, ("ip6", "ipv6"))):
-        if families and word in (names if compatible else names[:1]):
-            words.take()
-            return Family(family), IP6 if family == 6 else IP
-    number, rest = leading_number(word)
-    if not whole:
-        number, rest = number & 0xFF, ""
-    if rest or number <= 0:
-        if word not in PROTOCOLS:
-            return None
-        number = PROTOCOLS[word]
-    words.take()
-    number &= 0xFFFF
-    return ProtocolIs(number), number & 0xFF
-
-
-def interface(
-    word: str, switches: Switches
-) -> InterfaceName | InterfacePattern | InterfaceUnits | InterfaceAddress | InterfaceTable:
-    """The argument of ``recv``, ``xmit`` and ``via`` (E-18); ``any`` is not for here."""
-    if word.startswith("table(") and switches.table_syntax == "table(N)":
-        return InterfaceTable(*table_reference(word, switches))
-    if not word[:1].isdigit():
-        if switches.interface_units:
-            return _units(word[:_DRIVER_NAME_OCTETS])
-        name = word[:_INTERFACE_NAME_OCTETS]
-        return InterfacePattern(name) if re.search(r"[*?\[]", word) else InterfaceName(name)
-    address = inet_aton(word)
-    if address is None:
-        raise RefusalError(f"bad ip address ``{word}''", DATA_ERROR)
-    return InterfaceAddress(address)
-
-
-def _units(name: str) -> InterfaceName | InterfaceUnits:
-    """``em0``, or as :class:`InterfaceUnits` what is not just letters and a number: ``em*``, ``em``."""
-    if re.fullmatch(r"[^0-9*]+(0|[1-9][0-9]*)", name):
-        return InterfaceName(name)
-    driver, star, _ = name.partition("*")
-    if star and not re.search("[0-9]", driver):
-        return InterfaceUnits(driver)
-    return InterfaceUnits(*driver_and_unit(name))
-
-
-def port(text: str, protocol: int) -> tuple[int, str] | None:
-    """The port that a text begins with, a number in C notation or the name of a service, and the rest; None if none.
-
-    A backslash in a name takes the next letter as it is, so ``ftp\\-data`` is not a range.
-    """
-    if text[:1].isdigit():
-        number, rest = leading_number(text, 0)
-        return number, rest
-    found = re.match(r"(?:\\.|[A-Za-z0-9\\_.])*", text)
-    assert found is not None
-    name = found.group().replace("\\", "")
-    number_of_name = service_port(name, PROTOCOL_NAMES.get(protocol) if protocol else None) if name else None
-    return None if number_of_name is None else (number_of_name, text[found.end() :])
-
-
-def ports(words: Words, protocol: int, *, forgiving: bool = False) -> Ranges | None:
-    """The next word as a list of ports and ranges, taken; None, the word left, if it is not one.
-
-    ``forgiving``: as ipfw2.c of 2003, which stops reading where it finds no port.
-    """
-    word = words.peek()
-    assert word is not None
-    if forgiving:
-        return _ports_of_2003(words, protocol)
-    pairs: list[tuple[int, int]] = []
-    rest = word
-    while rest:
-        here = rest
-        found = port(rest, protocol)
-        if found is None:
-            return None
-        low, rest = found
-        high = low
-        if rest.startswith("-"):
-            here = rest[1:]
-            found = port(here, protocol)
-            if found is None or found[1][:1] not in ("", ","):
-                return None
-            high, rest = found
-        elif rest and not rest.startswith(","):
-            words.warn(f"port list: invalid separator <{rest[0]}> in <{here}>")
-            return None
-        pairs.append((low & 0xFFFF, high & 0xFFFF))
-        if rest == ",":
-            return None
-        rest = rest[1:]
-    if not pairs:
-        return None
-    if len(pairs) + 1 > _TOO_LONG:
-        raise RefusalError("too many ports/ranges\n", DATA_ERROR)
-    words.take()
-    return Ranges(tuple(pairs))
-
-
-def _ports_of_2003(words: Words, protocol: int) -> Ranges | None:
-    pairs: list[tuple[int, int]] = []
-    rest = words.peek() or ""
-    while rest:
-        here = rest
-        found = port(rest, protocol)
-        if found is None:
-            break
-        low, rest = found
-        high = low
-        if rest.startswith("-"):
-            found = port(rest[1:], protocol) if rest[1:] else None
-            if found is None:
-                break
-            high, rest = found
-        elif rest and not rest.startswith(","):
-            raise RefusalError(f"invalid separator <{rest[0]}> in <{here}>\n", DATA_ERROR)
-        pairs.append((low & 0xFFFF, high & 0xFFFF))
-        rest = rest[1:]
-    if not pairs:
-        return None
-    if len(pairs) + 1 > _TOO_LONG:
-        raise RefusalError("too many ports/ranges\n", DATA_ERROR)
-    words.take()
-    return Ranges(tuple(pairs))
-
-
-def number_or_list(words: Words, complaint: str, *, lists: bool = True) -> Ranges:
-    """A number in C notation, or with ``-`` or ``,`` a list: the argument of ``iplen`` and its like."""
-    word = words.peek()
-    assert word is not None
-    if lists and ("-" in word or "," in word):
-        ranges = ports(words, IP)
-        if ranges is None:
-            raise RefusalError(f"{complaint} {word}", DATA_ERROR)
-        return ranges
-    number = leading_number(words.take(), 0)[0] & 0xFFFF
-    return Ranges(((number, number),))

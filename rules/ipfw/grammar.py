@@ -16,10 +16,12 @@ from math import isnan
 
 from rules.ipfw.acceptable import instruction_length
 from rules.ipfw.actions import read_action
-from rules.ipfw.addressing import ports, protocol, source_or_destination
+from rules.ipfw.addressing import source_or_destination
 from rules.ipfw.names import LIMIT_MASKS
 from rules.ipfw.optionreading import Context, unsigned_argument
 from rules.ipfw.options import OPTIONS
+from rules.ipfw.placewords import protocol
+from rules.ipfw.portlists import ports
 from rules.ipfw.questions import (
     End,
 )

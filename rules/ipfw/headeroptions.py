@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rules.ipfw.addressing import number_or_list
 from rules.ipfw.names import DSCP_POINTS, FRAGMENT_BITS
 from rules.ipfw.optionreading import Context, Read, Reader
+from rules.ipfw.portlists import number_or_list
 from rules.ipfw.questions import Dscp, FragmentBits, IpVersion, NumberIn, Precedence, TcpNumber
 from rules.ipfw.words import DATA_ERROR, RefusalError, Words, leading_number
 from rules.predicates import IcmpCode, IcmpType, LaterFragment, Predicate, Ranges

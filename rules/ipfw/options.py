@@ -8,15 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rules.ipfw.addressing import (
-    IP,
-    interface,
-    ports,
-    protocol,
-    source_or_destination,
-    table_name,
-    table_reference,
-)
+from rules.ipfw.addressing import IP, source_or_destination, table_name, table_reference
 from rules.ipfw.headeroptions import (
     dscp,
     flag_list,
@@ -31,6 +23,8 @@ from rules.ipfw.headeroptions import (
 )
 from rules.ipfw.names import GROUPS, IP_OPTIONS, TCP_FLAGS, TCP_OPTIONS, TOS_BITS, USERS
 from rules.ipfw.optionreading import Context, Read, Reader, unsigned_argument
+from rules.ipfw.placewords import interface, protocol
+from rules.ipfw.portlists import ports
 from rules.ipfw.questions import (
     TABLEARG,
     AddressInTable,

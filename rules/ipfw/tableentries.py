@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rules.addresses import dotted
-from rules.ipfw.addressing import address_of_host, inet_aton
+from rules.ipfw.addressing import INTERFACE_NAME_OCTETS, address_of_host, inet_aton
 from rules.ipfw.names import DSCP_POINTS, PROTOCOLS, service_port
 from rules.ipfw.tables import Key, Kind, Table, Value
 from rules.ipfw.words import DATA_ERROR, NO_HOST, UNAVAILABLE, USAGE, RefusalError, leading_number
@@ -18,8 +18,6 @@ from rules.ipfw.words import DATA_ERROR, NO_HOST, UNAVAILABLE, USAGE, RefusalErr
 __all__ = ["OS_ERROR", "Entry", "entries", "guess_kind", "key_of", "shown", "value_of"]
 
 OS_ERROR = 71
-
-_INTERFACE_NAME_OCTETS = 15
 _NO_MAC = "tables of MAC addresses are not modelled here"
 
 
@@ -103,7 +101,7 @@ def _address(text: str, flow: tuple[str, ...]) -> Entry:
 
 
 def _interface(text: str, flow: tuple[str, ...]) -> Entry:
-    return Entry(exact=text[:_INTERFACE_NAME_OCTETS])
+    return Entry(exact=text[:INTERFACE_NAME_OCTETS])
 
 
 def _number(text: str, flow: tuple[str, ...]) -> Entry:

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from rules.ipfw.addressing import interface
 from rules.ipfw.names import GROUPS, IP_OPTIONS, SINGLE_MASKS, TCP_FLAGS, TCP_OPTIONS, USERS
+from rules.ipfw.placewords import interface
 from rules.ipfw.questions import (
     AnyInterface,
     Established,
