@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from rules.addresses import mask_of
 
-__all__ = ["FLOW_PARTS", "VALUE_FIELDS", "Key", "Kind", "Table", "Value", "part_of"]
+__all__ = ["FLOW_PARTS", "VALUE_FIELDS", "Key", "Kind", "Table", "Value", "free_index", "part_of"]
 
 VALUE_FIELDS = (
     "skipto",
@@ -166,3 +166,9 @@ class Table:
 
     def __len__(self) -> int:
         return sum(map(len, self._by_length.values())) + len(self.exact)
+
+
+def free_index(tables: dict[str, Table]) -> int:
+    """The smallest index that no table has."""
+    used = {table.index for table in tables.values()}
+    return next(index for index in range(1, len(tables) + 2) if index not in used)

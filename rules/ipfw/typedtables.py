@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from rules.ipfw.switches import Switches
-from rules.ipfw.tableentries import OS_ERROR, Entry, entries, guess_kind, key_of, shown, value_of
-from rules.ipfw.tables import FLOW_PARTS, VALUE_FIELDS, Kind, Table, Value
-from rules.ipfw.words import DATA_ERROR, UNAVAILABLE, USAGE, RefusalError, Words, leading_number
+from rules.ipfw.tablecreation import CREATION, keyword, read_creation, read_limit
+from rules.ipfw.tableentries import OS_ERROR, Entry, entries, key_of, shown
+from rules.ipfw.tablerecords import Records
+from rules.ipfw.tables import Table, free_index
+from rules.ipfw.words import DATA_ERROR, UNAVAILABLE, USAGE, RefusalError, Words
 
 __all__ = ["TypedTables"]
 
@@ -37,23 +38,10 @@ _COMMANDS = (
     "lock",
     "unlock",
 )
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,63}")
 _FOR_ALL = ("list", "info", "detail", "flush", "destroy")
-_CREATION = ("type", "valtype", "algo", "limit", "locked", "missing", "or-flush")
 _HEADER_OCTETS, _ENTRY_OCTETS = 296, 112
 """What ``info`` counts: the headers of the kernel's answer, and each entry in it."""
-
-
-@dataclass(slots=True)
-class _Result:
-    """What became of one key: the tool's word for it, the key, and the value to show."""
-
-    word: str
-    entry: Entry
-    value: Value
-
-    @property
-    def changed(self) -> bool:
-        return self.word in ("added", "deleted", "updated")
 
 
 class TypedTables:
@@ -89,14 +77,14 @@ class TypedTables:
         words = self.words
         name = words.need("table needs name")
         words.take()
-        if name != "all" and not re.fullmatch(r"[A-Za-z0-9_.-]{1,63}", name):
+        if name != "all" and not _NAME.fullmatch(name):
             raise RefusalError(f"table name {name} is invalid", USAGE)
         words.need("table needs command")
-        command = self._keyword(_COMMANDS, "table command")
+        command = keyword(words, _COMMANDS, "table command")
         atomic = command == "atomic"
         if atomic:
             word = words.need("atomic needs command")
-            command = self._keyword(_COMMANDS, "table command")
+            command = keyword(words, _COMMANDS, "table command")
             if command != "add":
                 raise RefusalError(f"atomic is not compatible with {word}", USAGE)
         if name == "all":
@@ -107,7 +95,8 @@ class TypedTables:
             return
         match command:
             case "add" | "delete":
-                self._records(name, adds=command == "add", atomic=atomic)
+                records = Records(words, self.tables, self.say, self.dry, self.quiet)
+                records.run(name, adds=command == "add", atomic=atomic)
             case "create":
                 self._create(name)
             case "modify":
@@ -125,14 +114,6 @@ class TypedTables:
             case _:
                 self._show(name, command)
 
-    def _keyword(self, keywords: tuple[str, ...], what: str) -> str:
-        """The keyword that the next word, taken, is or alone begins."""
-        word = self.words.take()
-        found = [keyword for keyword in keywords if keyword.startswith(word)] if word else []
-        if len(found) != 1:
-            raise RefusalError(f"ambiguous {what} {word}", USAGE)
-        return found[0]
-
     def _names(self) -> list[str]:
         return sorted(self.tables, key=lambda name: (len(name), name))
 
@@ -142,12 +123,12 @@ class TypedTables:
     # Making and changing tables
 
     def _create(self, name: str) -> None:
-        wanted, missing, or_flush = self._creation()
+        wanted, missing, or_flush = read_creation(self.words, self.switches)
         if self.dry:
             return
         found = self.tables.get(name)
         if found is None:
-            wanted.index = _free_index(self.tables)
+            wanted.index = free_index(self.tables)
             self.tables[name] = wanted
             return
         if not missing:
@@ -163,70 +144,12 @@ class TypedTables:
                 raise self._failed("Table flush on creation failed", "Permission denied")
             found.flush()
 
-    def _creation(self) -> tuple[Table, bool, bool]:
-        """The table that the options after ``create`` describe; whether it may exist; whether it is then emptied."""
-        kind, algorithm, limit, locked, missing, or_flush = Kind.ADDRESS, "", 0, False, False, False
-        flow: tuple[str, ...] = ()
-        fields: tuple[str, ...] | None = None
-        known = tuple(word for word in _CREATION if f"create {word}" not in self.switches.missing_words)
-        while self.words:
-            match self._keyword(known, "option"):
-                case "limit":
-                    limit = self._limit()
-                case "type":
-                    self.words.need("table type required")
-                    kind, flow = self._kind(self.words.take())
-                case "valtype":
-                    self.words.need("table value type required")
-                    fields = self._fields(self.words.take())
-                case "algo":
-                    algorithm = self.words.need("table algorithm name required")
-                    self.words.take()
-                case "locked":
-                    locked = True
-                case "missing":
-                    missing = True
-                case "or-flush":
-                    missing = or_flush = True
-        table = Table(kind, flow=flow, fields=fields, limit=limit, locked=locked)
-        if algorithm not in ("", table.algorithm):
-            raise RefusalError(f"algorithm {algorithm} is not modelled here, only {table.algorithm}", UNAVAILABLE)
-        return table, missing, or_flush
-
-    def _limit(self) -> int:
-        self.words.need("limit value required")
-        return leading_number(self.words.take())[0] & 0xFFFFFFFF
-
-    def _kind(self, text: str) -> tuple[Kind, tuple[str, ...]]:
-        name, colon, parts = text.partition(":")
-        known = [kind for kind in Kind if f"type {kind}" not in self.switches.missing_words]
-        if name not in known:
-            raise RefusalError(f"Unknown tabletype: {name}. Supported: {', '.join(known)}", USAGE)
-        kind = Kind(name)
-        if not colon:
-            return kind, ()
-        if kind is not Kind.FLOW:
-            raise RefusalError(f"Unsupported suboptions: {parts}", USAGE)
-        given = parts.split(",")
-        for part in given:
-            if part not in FLOW_PARTS:
-                raise RefusalError(f"unable to parse flow option {part}", USAGE)
-        return kind, tuple(part for part in FLOW_PARTS if part in given)
-
-    def _fields(self, text: str) -> tuple[str, ...]:
-        known = [field for field in VALUE_FIELDS if f"valtype {field}" not in self.switches.missing_words]
-        given = text.split(",")
-        for field in given:
-            if field not in known:
-                raise RefusalError(f"Unknown value type: {field}. Supported: {', '.join(known)}", USAGE)
-        return tuple(field for field in VALUE_FIELDS if field in given)
-
     def _modify(self, name: str) -> None:
         limit = None
         while self.words:
-            if self._keyword(_CREATION, "option") != "limit":
+            if keyword(self.words, CREATION, "option") != "limit":
                 raise RefusalError("cmd is not supported for modification", USAGE)
-            limit = self._limit()
+            limit = read_limit(self.words)
         if self.dry:
             return
         if name not in self.tables:
@@ -244,7 +167,7 @@ class TypedTables:
     def _swap(self, name: str) -> None:
         self.words.need("second table name required")
         second = self.words.take()
-        if second == "all" or not re.fullmatch(r"[A-Za-z0-9_.-]{1,63}", second):
+        if second == "all" or not _NAME.fullmatch(second):
             raise RefusalError(f"table name {second} is invalid", USAGE)
         one, other = self.tables.get(name), self.tables.get(second)
         if self.dry or one is None or other is None or one is other:
@@ -340,91 +263,3 @@ class TypedTables:
             self.say(shown(entry, table.exact[entry.exact], table, as_address=self.as_addresses))
             return
         raise RefusalError(f"Entry {key} not found", UNAVAILABLE)
-
-    # Records
-
-    def _records(self, name: str, *, adds: bool, atomic: bool) -> None:
-        self.words.need("address required")
-        table = self._table_for(name, adds=adds)
-        assert table.kind is not None
-        records: list[tuple[Entry, Value]] = []
-        while self.words:
-            entry = key_of(self.words.take(), table.kind, table.flow)
-            value: Value = 0 if table.fields is None else {}
-            if adds and self.words:
-                value = value_of(self.words.take(), table.fields)
-            records.append((entry, value))
-        if self.dry:
-            return
-        if name not in self.tables:
-            table.index = _free_index(self.tables)
-            self.tables[name] = table
-        results, fault = self._apply(table, records, adds=adds, atomic=atomic)
-        harmless = fault in (None, "record already exists" if adds else "record not found")
-        if self.quiet and harmless:
-            return
-        for result in results:
-            reverted = "(reverted)" if fault and atomic and result.changed else ""
-            self.say(f"{result.word}{reverted}: {shown(result.entry, result.value, table)}")
-        if fault is not None:
-            raise RefusalError(f"{'Adding' if adds else 'Deleting'} record failed: {fault}", OS_ERROR)
-
-    def _table_for(self, name: str, *, adds: bool) -> Table:
-        """The table that records are for; one that is not there yet is made by the first that is added."""
-        found = self.tables.get(name)
-        if found is not None:
-            return found
-        if not adds:
-            raise RefusalError(f"Table {name} does not exist", DATA_ERROR)
-        key = self.words.peek() or ""
-        kind = guess_kind(key)
-        if kind is None:
-            raise RefusalError(f"Table {name} does not exist, cannot guess key '{key}' type", USAGE)
-        if not self.quiet:
-            self.words.warn(f"DEPRECATED: inserting data into non-existent table {name}. (auto-created)")
-        return Table(kind)
-
-    def _apply(
-        self, table: Table, records: list[tuple[Entry, Value]], *, adds: bool, atomic: bool
-    ) -> tuple[list[_Result], str | None]:
-        """Carry the records out; what became of each, and the first fault.  ``atomic``: all of them or none."""
-        if table.locked:
-            return [_Result("ignored", *record) for record in records], "table is locked"
-        fault: str | None = None
-        results: list[_Result] = []
-        undo: list[tuple[Entry, Value | None]] = []
-        for entry, value in records:
-            if fault is not None and atomic:
-                results.append(_Result("ignored", entry, value))
-                continue
-            before = entry.value_in(table)
-            result, wrong = self._add(table, entry, value) if adds else self._delete(table, entry, value)
-            results.append(result)
-            if wrong is None:
-                undo.append((entry, before))
-            fault = fault or wrong
-        if fault is not None and atomic:
-            for entry, old in reversed(undo):
-                entry.drop(table) if old is None else entry.store(table, old)
-        return results, fault
-
-    def _add(self, table: Table, entry: Entry, value: Value) -> tuple[_Result, str | None]:
-        there = entry.value_in(table)
-        if there is not None and not self.quiet:
-            return _Result("exists", entry, value), "record already exists"
-        if there is None and table.is_full:
-            return _Result("limit", entry, value), "limit hit"
-        entry.store(table, value)
-        return _Result("added" if there is None else "updated", entry, value), None
-
-    def _delete(self, table: Table, entry: Entry, value: Value) -> tuple[_Result, str | None]:
-        there = entry.value_in(table)
-        if there is None:
-            return _Result("notfound", entry, value), "record not found"
-        entry.drop(table)
-        return _Result("deleted", entry, there), None
-
-
-def _free_index(tables: dict[str, Table]) -> int:
-    used = {table.index for table in tables.values()}
-    return next(index for index in range(1, len(tables) + 2) if index not in used)
