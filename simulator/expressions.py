@@ -15,6 +15,8 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, NoReturn
 
+from simulator.nopacket import NoPacketError
+
 __all__ = ["LONGEST_TEXT", "ExpressionError", "octets"]
 
 LONGEST_TEXT = 20_000
@@ -27,16 +29,8 @@ _MODULES = ("packet", "layers.inet", "layers.dns", "layers.ntp", "layers.rip", "
 """Where layers may come from, below ``scapy``: those whose defaults are the same on every machine."""
 
 
-class ExpressionError(ValueError):
-    """Text that is no packet: ``text`` says why, ``column`` (from 0) where."""
-
-    def __init__(self, text: str, column: int) -> None:
-        super().__init__(text, column)
-        self.text = text
-        self.column = column
-
-    def __str__(self) -> str:
-        return f"{self.text} (at column {self.column + 1})"
+class ExpressionError(NoPacketError):
+    """An expression that is no packet."""
 
 
 def octets(text: str) -> bytes:

@@ -14,22 +14,15 @@ from dataclasses import dataclass, field
 from rules.addresses import dotted
 from rules.fields import ICMP, TCP, UDP
 from rules.ipfw.names import PROTOCOL_NAMES, PROTOCOLS, TCP_FLAGS, service_port
+from simulator.nopacket import NoPacketError
 from simulator.wire import icmp, ipv4, tcp, udp
 from simulator.wire.named import Value, alter, dissect
 
 __all__ = ["Spoken", "SpokenError", "build", "parse", "speak", "spoken_exactly"]
 
 
-class SpokenError(ValueError):
-    """Words that say no packet: ``text`` says why, ``column`` (from 0) where."""
-
-    def __init__(self, text: str, column: int) -> None:
-        super().__init__(text, column)
-        self.text = text
-        self.column = column
-
-    def __str__(self) -> str:
-        return f"{self.text} (at column {self.column + 1})"
+class SpokenError(NoPacketError):
+    """Words that say no packet."""
 
 
 @dataclass(kw_only=True)

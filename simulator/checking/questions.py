@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from simulator import expressions
-from simulator.spoken import SpokenError, build, parse, speak
+from simulator.nopacket import NoPacketError
+from simulator.spoken import build, parse, speak
 
 __all__ = ["Question", "QuestionError", "read", "read_line"]
 
@@ -105,7 +106,7 @@ def read_line(line: str, number: int = 1) -> Question:
             return Question(line=number, words=words, octets=octets, given={}, expected=expected)
         spoken = parse(words)
         octets = build(spoken)
-    except (SpokenError, expressions.ExpressionError) as error:
+    except NoPacketError as error:
         raise QuestionError(error.text, number, indent + error.column + 1) from None
     except ValueError as error:
         raise QuestionError(str(error), number, indent + 1) from None

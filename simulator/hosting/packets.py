@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from simulator.expressions import ExpressionError
 from simulator.expressions import octets as scapy_octets
 from simulator.links.captures import CaptureError, datagram, read
-from simulator.spoken import SpokenError
+from simulator.nopacket import NoPacketError
 from simulator.spoken import build as spoken_datagram
 from simulator.spoken import parse as parse_words
 
@@ -37,7 +36,7 @@ def datagrams(source: str, text: str, folder: Path) -> list[tuple[float, bytes]]
                 return [(0.0, _small(folder / text))]
             case _:
                 return _captured(folder / text)
-    except (ExpressionError, SpokenError) as error:
+    except NoPacketError as error:
         raise PacketError(_pointed(error.text, text, error.column)) from None
     except ImportError as error:
         raise PacketError(f"{error}: pip install 'divertsim[scapy]'") from None

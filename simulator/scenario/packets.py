@@ -106,7 +106,7 @@ def _scapy(text: str, place: Place) -> bytes:
     try:
         return expressions.octets(text)
     except expressions.ExpressionError as error:
-        raise ScriptError(Place(place.file, place.line, place.column + error.column, place.text), error.text) from None
+        raise ScriptError(place.further(error.column), error.text) from None
 
 
 def _cut(octets: bytes, mtu: int, place: Place) -> list[bytes]:

@@ -24,6 +24,10 @@ class Place:
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}"
 
+    def further(self, columns: int) -> Place:
+        """So many columns to the right."""
+        return replace(self, column=self.column + columns)
+
     def at(self, word: object) -> Place:
         """Where a word first stands in the line, from this place on; this place, where it does not stand so."""
         found = _word(word, r"[\w.-]").search(self.text, self.column - 1)

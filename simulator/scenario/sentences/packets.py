@@ -9,7 +9,7 @@ from lark import Token, v_args
 from lark.tree import Meta
 
 from simulator.scenario import model
-from simulator.scenario.model import Place, ScriptError
+from simulator.scenario.model import ScriptError
 from simulator.scenario.sentences.terminals import Terminals
 from simulator.spoken import SpokenError
 from simulator.spoken import parse as parse_spoken
@@ -68,8 +68,7 @@ class Packets(Terminals):
         try:
             return model.Said(parse_spoken(str(children[0])), place)
         except SpokenError as error:
-            where = Place(place.file, place.line, place.column + error.column, place.text)
-            raise ScriptError(where, error.text) from None
+            raise ScriptError(place.further(error.column), error.text) from None
 
     def scapy(self, meta: Meta, children: list[Any]) -> model.Scapy:
         return model.Scapy(self._source[meta.start_pos : meta.end_pos], self._place(meta))
