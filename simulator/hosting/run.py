@@ -22,6 +22,10 @@ __all__ = ["host"]
 _GIVEN_UP = 1
 
 
+def _feed_nobody(text: str | None) -> None:
+    """Of a description without anything for the standard input."""
+
+
 def host(world: World, path: str, arguments: Sequence[str], tell: Callable[[Result], object]) -> Result:
     """Run the script in this thread, which must be the main one, as far as the world's description goes.
 
@@ -35,7 +39,7 @@ def host(world: World, path: str, arguments: Sequence[str], tell: Callable[[Resu
         sys.stdout.flush()
         os._exit(_GIVEN_UP)
 
-    feed: Callable[[str | None], None] = lambda _: None  # noqa: E731
+    feed: Callable[[str | None], None] = _feed_nobody
 
     def happen(arrival: Arrival) -> None:
         if arrival.text is None:
