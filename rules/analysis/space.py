@@ -348,7 +348,7 @@ def header(values: Mapping[str, Any]) -> Header:
         elif name == "fragment":
             given["fragment"] = value
         elif name == "tcp_options":
-            given |= {"tcp_options": value, "protocol": TCP}
+            given |= {"tcp_options": value} if value is ABSENT else {"tcp_options": value, "protocol": TCP}
         else:
             given[name] = value
     return Header(**given)

@@ -8,7 +8,7 @@ from itertools import islice
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from rules.fields import Header
+from rules.fields import MORE_FRAGMENTS, OFFSET_MASK, Header
 from rules.strategies.asking import AnyRule, AnyRules, Asked, asked
 from rules.strategies.candidates import Candidates
 from rules.strategies.domain import Domain, Row, Wishes
@@ -31,12 +31,14 @@ def matching(
     rules: AnyRules | None = None,
     profile: str | None = None,
     interfaces: Sequence[str] = (),
+    fragments: bool = True,
 ) -> st.SearchStrategy[Header]:
     """Packets that a rule matches: every question that it asks is answered yes.
 
     ``rule``: words of ipfw (``"deny tcp from any to any 25"``) or ipchains (``"-p tcp -d 0/0 25 -j DENY"``), or a rule
     as its engine has it.  ``rules``: the rule set in whose host it stands, for ``me``, tables and routes; otherwise a
-    host without any, of ``profile``.  ``interfaces``: what its interfaces are called.
+    host without any, of ``profile``.  ``interfaces``: what its interfaces are called.  ``fragments``: whether there may
+    be fragments among them.
 
     Chance and dynamic state are no questions: a rule with ``prob`` or ``keep-state`` is matched as if without.  Of an
     ipchains rule, the interface that the chain is told is ``transmit_interface or receive_interface``.
@@ -46,7 +48,8 @@ def matching(
     """
     about = asked(rule, rules, profile)
     wishes = [tuple((ask, True) for ask in about.asks)]
-    return _drawn(about, wishes, interfaces or about.interfaces, f"no packet matches {about.words!r}")
+    names = interfaces or about.interfaces
+    return _drawn(about, wishes, names, f"no packet matches {about.words!r}", fragments=fragments)
 
 
 def missing(
@@ -55,6 +58,7 @@ def missing(
     rules: AnyRules | None = None,
     profile: str | None = None,
     interfaces: Sequence[str] = (),
+    fragments: bool = True,
 ) -> st.SearchStrategy[Header]:
     """Near misses: exactly one question of the rule is answered no (an ``or`` block counts as one question).
 
@@ -63,7 +67,8 @@ def missing(
     """
     about = asked(rule, rules, profile)
     wishes = [tuple((ask, ask is not failing) for ask in about.asks) for failing in about.asks]
-    return _drawn(about, wishes, interfaces or about.interfaces, f"no packet just misses {about.words!r}")
+    names = interfaces or about.interfaces
+    return _drawn(about, wishes, names, f"no packet just misses {about.words!r}", fragments=fragments)
 
 
 _MOST_SHAPES = 8
@@ -71,11 +76,13 @@ _MOST_SHAPES = 8
 
 
 def _drawn(
-    about: Asked, alternatives: Sequence[Wishes], interfaces: Sequence[str], complaint: str
+    about: Asked, alternatives: Sequence[Wishes], interfaces: Sequence[str], complaint: str, *, fragments: bool
 ) -> st.SearchStrategy[Header]:
     candidates = Candidates(about.questions, interfaces, about.world)
     choices = [
-        (wishes, shape) for wishes in alternatives for shape in islice(_shapes(candidates, wishes), _MOST_SHAPES)
+        (wishes, shape)
+        for wishes in alternatives
+        for shape in islice(_shapes(candidates, wishes, fragments=fragments), _MOST_SHAPES)
     ]
     if not choices:
         raise NoPacketError(complaint)
@@ -94,9 +101,12 @@ def _drawn(
     return drawn()
 
 
-def _shapes(candidates: Candidates, wishes: Wishes) -> Iterator[tuple[int, int]]:
+def _shapes(candidates: Candidates, wishes: Wishes, *, fragments: bool) -> Iterator[tuple[int, int]]:
     """Protocol and fragment field of packets that there are."""
-    return (shape for shape in candidates.shapes(wishes) if _left(candidates.domain(shape), wishes) is not None)
+    for shape in candidates.shapes(wishes):
+        is_fragment = shape[1] & (MORE_FRAGMENTS | OFFSET_MASK)
+        if not (is_fragment and not fragments) and _left(candidates.domain(shape), wishes) is not None:
+            yield shape
 
 
 def _left(domain: Domain, wishes: Wishes) -> Domain | None:

@@ -18,6 +18,9 @@ from simulator.testing.worlds import World
 
 __all__ = ["arriving", "arriving_at_rules", "arriving_like", "originated", "written"]
 
+Arrivals = st.SearchStrategy[tuple[str, Datagram]]
+"""Interface and datagram."""
+
 
 @st.composite
 def arriving(draw: st.DrawFn, world: World, *, fragments: bool = True, forwarded: bool = False) -> tuple[str, Datagram]:
@@ -46,15 +49,19 @@ def _hosts(world: World, interface: str) -> st.SearchStrategy[int]:
     return st.just(near) | st.integers(first, last).map(lambda host: near if host == int(own.ip) else host)
 
 
-def arriving_at_rules(world: World, router: Router) -> st.SearchStrategy[tuple[str, Datagram]]:
+def arriving_at_rules(
+    world: World, router: Router, *, fragments: bool = True
+) -> st.SearchStrategy[tuple[str, Datagram]]:
     """Packets drawn from the rules that a router has, arriving by the interface that the rule wants, or the first.
 
     Nothing is drawn where there are no rules, or none that matches anything.
     """
-    return st.one_of([*_of_rules(world, router)])
+    return st.one_of([*_of_rules(world, router, fragments)])
 
 
-def arriving_like(words: str, world: World, router: Router) -> st.SearchStrategy[tuple[str, Datagram]]:
+def arriving_like(
+    words: str, world: World, router: Router, *, fragments: bool = True
+) -> st.SearchStrategy[tuple[str, Datagram]]:
     """Packets that match a rule of these words, arriving by the interface that it wants, or any.
 
     ``words``: ``"tcp from any to me 80"``, as behind the action of a rule of ipfw, or the options of one of ipchains.
@@ -62,10 +69,11 @@ def arriving_like(words: str, world: World, router: Router) -> st.SearchStrategy
     :raises NoPacketError: for a rule that matches nothing.
     :raises rules.CommandError: for words that are no rule.
     """
-    return _matching(words if words.lstrip().startswith("-") else f"count {words}", world, router)
+    rule = words if words.lstrip().startswith("-") else f"count {words}"
+    return _matching(rule, world, router, fragments)
 
 
-def _of_rules(world: World, router: Router) -> Iterator[st.SearchStrategy[tuple[str, Datagram]]]:
+def _of_rules(world: World, router: Router, fragments: bool) -> Iterator[Arrivals]:
     found: list[AnyRule] = []
     if world.is_linux:
         found += [rule for chain in router.tables.chains.values() for rule in chain.rules]
@@ -73,12 +81,12 @@ def _of_rules(world: World, router: Router) -> Iterator[st.SearchStrategy[tuple[
         found += [rule for rule in router.rules if rule.number != DEFAULT_RULE]
     for rule in found:
         try:
-            yield _matching(rule, world, router)
+            yield _matching(rule, world, router, fragments)
         except NoPacketError:
             continue
 
 
-def _matching(rule: AnyRule, world: World, router: Router) -> st.SearchStrategy[tuple[str, Datagram]]:
+def _matching(rule: AnyRule, world: World, router: Router, fragments: bool) -> Arrivals:
     names = tuple(world.interfaces)
 
     def arrival(header: Header) -> tuple[str, Datagram]:
@@ -89,7 +97,7 @@ def _matching(rule: AnyRule, world: World, router: Router) -> st.SearchStrategy[
         return header.receive_interface if header.receive_interface in names else names[0], octets
 
     rules = router.tables if world.is_linux else router.rules
-    return matching(rule, rules=rules, interfaces=names).map(arrival)
+    return matching(rule, rules=rules, interfaces=names, fragments=fragments).map(arrival)
 
 
 def originated(world: World) -> st.SearchStrategy[Datagram]:
