@@ -7,7 +7,7 @@ neighbours; the others have an entry in :data:`_NAMED`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, combinations
 from typing import Any
 
 from rules.blocks import Blocks, allowed_by
@@ -64,7 +64,7 @@ _USUAL: dict[str, tuple[object, ...]] = {
     "tos": (0, 0x10, 0xB8),
     "ttl": (64, 1),
     "identification": (1, 0),
-    "fragment": (0, DONT_FRAGMENT, MORE_FRAGMENTS, MORE_FRAGMENTS | 185, 185),
+    "fragment": (0, DONT_FRAGMENT, MORE_FRAGMENTS, MORE_FRAGMENTS | 185, 185, 256),
     "mark": (0, 1),
     "tags": (frozenset(), frozenset({1})),
     "reinjected": (None, "in", "out"),
@@ -109,6 +109,9 @@ def flattened(question: object) -> Iterator[object]:
     elif isinstance(question, AnyOf):
         yield from chain.from_iterable(map(flattened, question.questions))
 
+
+_MOST_OPTIONS = 40
+"""Octets: the header's length counts four octets in four bits."""
 
 Suggestion = tuple[str, Iterable[Any]]
 
@@ -277,8 +280,9 @@ def _in_numbered(question: AddressInNumberedTable, world: World | None) -> Itera
 
 
 def _several(options: Sequence[bytes]) -> list[bytes]:
-    """Each alone, and all that fit together."""
-    return [*options, b"".join(options[:2]), b"".join(options)[:40]]
+    """Each alone, and all that fit together, the fewest first."""
+    chosen = (b"".join(some) for size in range(1, len(options) + 1) for some in combinations(options, size))
+    return [each for each in chosen if len(each) <= _MOST_OPTIONS]
 
 
 _NAMED: dict[type, Callable[[Any, World | None], Iterator[Suggestion]]] = {
