@@ -43,6 +43,12 @@ class Host:
         """What each protocol does with a datagram, by its number."""
         self.unserved: Callable[[Packet], object] = lambda packet: errors.report(packet, PROTOCOL_UNREACHABLE)
         """What is done with a datagram of any other protocol, unless a raw socket has it."""
+        self.answer_options: Callable[[Packet, int], bytes | None] = lambda packet, source: b""
+        """The IP options of an answer sent from that address (0: the path chooses); None: there can be no answer."""
+        self.reset_for: Callable[[tcp.Header, int], tcp.Header] = tcp.reset_for
+        """The reset for a segment with so many octets of data."""
+        self.reset_tos: Callable[[Packet], int] = lambda packet: 0
+        """Its type of service."""
         self.copies_to_raw = True
         """Raw sockets get what a protocol here takes as well (linux.md O1); else only what none takes (rip_input)."""
 
@@ -66,7 +72,10 @@ class Host:
             return
         ttl = self._node.profile.icmp_ttl
         reply = icmp.reply_to(message)
-        self._send(Outgoing(ICMP, packet.source, reply, ttl, source=self._answers_to(packet), tos=packet.tos))
+        source = self._answers_to(packet)
+        options = self.answer_options(packet, source)
+        if options is not None:
+            self._send(Outgoing(ICMP, packet.source, reply, ttl, source=source, tos=packet.tos, options=options))
 
     def _udp(self, packet: Packet, segment: bytes) -> None:
         """RFC 768; a port that nobody has is unreachable, but nobody is told what was sent to many (RFC 1122 3.2.2)."""
@@ -99,10 +108,12 @@ class Host:
             header, data = tcp.parse(segment, source=packet.source, destination=packet.destination)
         except ValueError:
             return
-        if not header.flags & tcp.RST:
-            answer = tcp.reset_for(header, len(data)).emit(b"", source=packet.destination, destination=packet.source)
-            ttl = self._node.profile.default_ttl
-            self._send(Outgoing(TCP, packet.source, answer, ttl, source=packet.destination))
+        source = packet.destination
+        options = self.answer_options(packet, source)
+        if not header.flags & tcp.RST and options is not None:
+            answer = self.reset_for(header, len(data)).emit(b"", source=source, destination=packet.source)
+            ttl, tos = self._node.profile.default_ttl, self.reset_tos(packet)
+            self._send(Outgoing(TCP, packet.source, answer, ttl, source=source, tos=tos, options=options))
 
     def send_udp(
         self,

@@ -60,8 +60,8 @@ class Manners(NamedTuple):
 
     tos: Callable[[int], int]
     """The error's TOS octet from that of the datagram it is about."""
-    quotes: Callable[[Packet, int], bytes]
-    """(datagram, MTU of the way back) -> what is quoted."""
+    quotes: Callable[[Packet, int, int], bytes]
+    """(datagram, MTU of the way back, octets of IP options in the error) -> what is quoted."""
     about_icmp: Callable[[int], bool]
     """Whether an error may be sent about an ICMP message of that type."""
     source_ok: Callable[[int], bool]
@@ -74,9 +74,9 @@ class Manners(NamedTuple):
 _LINUX_ERRORS = frozenset({3, 4, 5, 11, 12})
 
 
-def _linux_quote(packet: Packet, mtu: int) -> bytes:
+def _linux_quote(packet: Packet, mtu: int, options: int) -> bytes:
     """As much as fits: the error is at most 576 octets long, or as long as the path allows (linux.md H16)."""
-    return packet.octets[: min(576, mtu) - 28]
+    return packet.octets[: min(576, mtu) - 28 - options]
 
 
 LINUX_MANNERS = Manners(
@@ -124,6 +124,8 @@ class IcmpErrors:
         self._manners = manners
         self._send = send
         self._limit = _Limit(node.clock, manners.per_second, manners.burst) if manners.per_second else None
+        self.answer_options: Callable[[Packet, int], bytes | None] = lambda packet, source: b""
+        """The IP options of an error sent from that address (0: the path chooses); None: there can be no error."""
 
     def report(self, packet: Packet, error: Error, rest: int = 0) -> None:
         """Send an error about a datagram to its source, or keep silent as RFC 1122 and the kernel want it.
@@ -144,8 +146,11 @@ class IcmpErrors:
         limited = error != FRAGMENTATION_NEEDED and error.type != _REDIRECT and way_back.kind is not Kind.LOCAL
         if limited and self._limit is not None and not self._limit.allows(packet.source):
             return
-        quoted = manners.quotes(packet, way_back.interface.mtu)
-        message = icmp.Message(type=error.type, code=error.code, rest=rest, data=quoted).emit()
         source = packet.destination if packet.destination in self._node.own else 0
-        ttl = self._node.profile.icmp_ttl
-        self._send(Outgoing(ICMP, packet.source, message, ttl, source=source, tos=manners.tos(packet.tos)))
+        options = self.answer_options(packet, source)
+        if options is None:
+            return
+        quoted = manners.quotes(packet, way_back.interface.mtu, len(options))
+        message = icmp.Message(type=error.type, code=error.code, rest=rest, data=quoted).emit()
+        ttl, tos = self._node.profile.icmp_ttl, manners.tos(packet.tos)
+        self._send(Outgoing(ICMP, packet.source, message, ttl, source=source, tos=tos, options=options))

@@ -5,7 +5,8 @@ are recorded, and a source route chooses where it goes next (ip_options_compile,
 forwarded, after the output chain, the address that was recorded becomes that of the interface it leaves by, the source
 route moves on by one, and the header checksum is made right again (ip_forward_options); until then it is the old one.
 
-Options are not copied into answers (echo replies, resets, ICMP errors), and router alert means nothing here.
+What answers the datagram (an echo reply, a reset, an ICMP error) takes its record route and its timestamp along
+(ip_options_echo, ip_options_build).  A source route is not turned round, and router alert means nothing here.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ PARAMETER_PROBLEM = Error(12, 0)
 class Pending:
     """What the options of a received datagram are, and what they still want when it is forwarded."""
 
-    __slots__ = ("changed", "hop", "recorded", "seen", "source_route", "stamped", "strict")
+    __slots__ = ("changed", "hop", "recorded", "seen", "source_route", "stamped", "strict", "timed")
 
     def __init__(self) -> None:
         self.seen: dict[str, int] = {}
@@ -44,6 +45,8 @@ class Pending:
         """Where the address of this host was put into a record route, 0 for nowhere."""
         self.stamped = 0
         """Where it was put beside a timestamp."""
+        self.timed = False
+        """The time was put into a timestamp."""
         self.source_route = 0
         """Where the source route starts."""
         self.strict = False
@@ -86,8 +89,11 @@ class LinuxOptions:
 
     # -- received --------------------------------------------------------------------------------------------------
 
-    def received(self, packet: Packet, route: Route) -> Route | Reason:
-        """Do what the options want of the host that received the datagram; where it goes, or why nowhere."""
+    def received(self, packet: Packet, route: Route | Reason) -> Route | Reason:
+        """Do what the options want of the host that received the datagram; where it goes, or why nowhere.
+
+        They are looked at without a route, too, as long as the sender will be told of that.
+        """
         header = bytearray(packet.octets[: packet.header_length])
         pending = packet.pending_options = Pending()
         fault = self._walk(header, pending, self._own_address(packet))
@@ -96,7 +102,7 @@ class LinuxOptions:
             return self._problem(packet, fault)
         if not pending.source_route:
             return route
-        if not self._source_routes:
+        if not self._source_routes or isinstance(route, Reason):
             return Reason.SOURCE_ROUTED
         return self._follow(packet, header, pending, route)
 
@@ -129,8 +135,10 @@ class LinuxOptions:
         _only_once(pending, "record route", at)
         pointer = _pointer(header, at, length, shortest=3, least=4)
         if pointer > length:
+            pending.seen["record route"] = at
             return  # full: passed on as it is
         place = _room(at, pointer, length, 4)
+        pending.seen["record route"] = at
         header[place : place + 4] = own.to_bytes(4, "big")
         header[at + 2] = pointer + 4
         pending.recorded = place
@@ -143,28 +151,34 @@ class LinuxOptions:
             overflows = header[at + 3] >> 4
             if overflows == _MOST_OVERFLOWS:
                 raise _FaultError(at + 3)
+            pending.seen["timestamp"] = at
             header[at + 3] += 0x10
             pending.changed = True
             return
         place = _room(at, pointer, length, 4)
         form = header[at + 3] & 15
         if form == _TIME_ONLY:
+            pending.seen["timestamp"] = at
             self._stamp(header, place, pending)
             header[at + 2] = pointer + 4
         elif form in (_TIME_AND_ADDRESS, _PRESPECIFIED):
             _room(at, pointer, length, 8)
+            pending.seen["timestamp"] = at
             if form == _TIME_AND_ADDRESS:
                 header[place : place + 4] = own.to_bytes(4, "big")
+                pending.stamped = place
             elif self._is_elsewhere(int.from_bytes(header[place : place + 4], "big")):
                 return
             self._stamp(header, place + 4, pending)
             header[at + 2] = pointer + 8
-            pending.stamped = place
 
     def _stamp(self, header: bytearray, place: int, pending: Pending) -> None:
+        header[place : place + 4] = self._now()
+        pending.changed = pending.timed = True
+
+    def _now(self) -> bytes:
         """Milliseconds since midnight (RFC 791); the router's clock starts at midnight."""
-        header[place : place + 4] = (int(self._node.clock.now() * 1000) % _DAY).to_bytes(4, "big")
-        pending.changed = True
+        return (int(self._node.clock.now() * 1000) % _DAY).to_bytes(4, "big")
 
     def _is_elsewhere(self, address: int) -> bool:
         """Whether an address is one that belongs to another host, and to one alone."""
@@ -210,6 +224,49 @@ class LinuxOptions:
             pending.changed = True
         return route
 
+    # -- answered --------------------------------------------------------------------------------------------------
+
+    def echoed(self, packet: Packet, source: int) -> bytes | None:
+        """The options of an answer from that address (0: the one nearest to the sender); None: it cannot be sent."""
+        pending = packet.pending_options
+        if pending is None:
+            return b""
+        own = (source or self._node.source_towards(packet.source)).to_bytes(4, "big")
+        try:
+            answer = self._echoed_route(packet, pending, own) + self._echoed_timestamp(packet, pending, own)
+        except _FaultError:
+            return None
+        return answer + bytes(-len(answer) % 4)
+
+    def _echoed_route(self, packet: Packet, pending: Pending, own: bytes) -> bytes:
+        """The way back is recorded behind the way here."""
+        option = _option(packet, pending.seen.get("record route"))
+        if pending.recorded and option[2] <= option[1]:
+            place = _room(0, option[2], option[1], 4)
+            option[place : place + 4] = own
+            option[2] += 4
+        return bytes(option)
+
+    def _echoed_timestamp(self, packet: Packet, pending: Pending, own: bytes) -> bytes:
+        option = _option(packet, pending.seen.get("timestamp"))
+        if not pending.timed or option[2] > option[1]:
+            return bytes(option)
+        if option[3] & 15 == _PRESPECIFIED:
+            # One octet more than the entry takes: that is how 2.2 counts.
+            if option[2] + 8 <= option[1] and not self._is_local(int.from_bytes(option[option[2] - 1 :][:4], "big")):
+                option[option[2] + 3 : option[2] + 7] = self._now()
+                option[2] += 8
+            return bytes(option)
+        for value in (own, self._now()) if pending.stamped else (self._now(),):
+            place = _room(0, option[2], option[1], 4)
+            option[place : place + 4] = value
+            option[2] += 4
+        return bytes(option)
+
+    def _is_local(self, address: int) -> bool:
+        route = self._node.routes.lookup(address)
+        return route is not None and route.kind is Kind.LOCAL
+
     # -- forwarded -------------------------------------------------------------------------------------------------
 
     def forwarded(self, packet: Packet, pending: Pending) -> None:
@@ -237,10 +294,14 @@ def _write(packet: Packet, header: bytearray) -> None:
     packet.octets = bytes(header) + packet.octets[len(header) :]
 
 
+def _option(packet: Packet, at: int | None) -> bytearray:
+    """The option that starts there in the header; nothing when there is none."""
+    return bytearray() if at is None else bytearray(packet.octets[at : at + packet.octets[at + 1]])
+
+
 def _only_once(pending: Pending, name: str, at: int) -> None:
     if name in pending.seen:
         raise _FaultError(at)
-    pending.seen[name] = at
 
 
 def _pointer(header: bytearray, at: int, length: int, *, shortest: int, least: int) -> int:
@@ -263,6 +324,7 @@ def _room(at: int, pointer: int, length: int, octets: int) -> int:
 def _source_route(header: bytearray, at: int, length: int, pending: Pending, own: int) -> None:
     _pointer(header, at, length, shortest=3, least=4)
     _only_once(pending, "source route", at)  # RFC 1812 section 5.2.4.1
+    pending.seen["source route"] = at
     pending.source_route = at
     pending.strict = header[at] == _STRICT
 

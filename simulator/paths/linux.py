@@ -55,6 +55,7 @@ from simulator.sockets.divert import DivertPorts
 from simulator.sockets.netlink import FirewallCopies
 from simulator.sockets.udp import UdpPorts
 from simulator.trace import Kind
+from simulator.wire import tcp
 
 __all__ = ["LinuxPath"]
 
@@ -93,6 +94,9 @@ class LinuxPath:
         self._divert = Diverting(node, ports.listeners).divert
         routing = LinuxRouting(node, forwarding=profile.forwarding)
         self._options = LinuxOptions(node, self.errors, routing.find, source_routes=profile.source_routes)
+        self.errors.answer_options = self.host.answer_options = self._options.echoed
+        self.host.reset_for = tcp.reset_of_linux
+        self.host.reset_tos = lambda packet: packet.tos  # ip_send_reply
         self._received_route = routing.for_received
         self.output_route = routing.for_sent
         self.output_route_by = routing.for_sent_by
@@ -190,7 +194,7 @@ class LinuxPath:
     def _arrival(self, packet: Packet, route: Route | None) -> Route | Reason:
         """Routing, unless the route came with the packet, then its options, which may choose another one (H1)."""
         found = self._received_route(packet) if route is None else route
-        if packet.header_length > MINIMUM_HEADER and packet.pending_options is None and not isinstance(found, Reason):
+        if packet.header_length > MINIMUM_HEADER and packet.pending_options is None and not _is_lost(found):
             found = self._options.received(packet, found)
         return found
 

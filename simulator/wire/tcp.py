@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from struct import Struct
 
 from simulator.wire.checksum import Octets, transport_checksum, verify_transport
@@ -26,6 +26,7 @@ __all__ = [
     "options",
     "parse",
     "reset_for",
+    "reset_of_linux",
 ]
 
 PROTOCOL = 6
@@ -189,3 +190,10 @@ def reset_for(segment: Header, data_length: int) -> Header:
         flags=flags,
         window=0,
     )
+
+
+def reset_of_linux(segment: Header, data_length: int) -> Header:
+    """The same as Linux 2.0 and 2.2 send it (tcp_v4_send_reset): what it acknowledges is a SYN at most, whatever data
+    and FIN the segment has.  Raises ``ValueError`` likewise."""
+    counted = replace(segment, flags=segment.flags & ~FIN)
+    return reset_for(counted, 0)

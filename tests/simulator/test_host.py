@@ -109,8 +109,9 @@ class TestTcp:
         ("flags", "data", "expected"),
         [
             (tcp_wire.SYN, b"", (0, 1001, tcp_wire.RST | tcp_wire.ACK)),
-            (tcp_wire.SYN | tcp_wire.FIN, b"abc", (0, 1005, tcp_wire.RST | tcp_wire.ACK)),
-            (0, b"abc", (0, 1003, tcp_wire.RST | tcp_wire.ACK)),
+            # Data and FIN are not acknowledged: tcp_v4_send_reset of 2.2.
+            (tcp_wire.SYN | tcp_wire.FIN, b"abc", (0, 1001, tcp_wire.RST | tcp_wire.ACK)),
+            (0, b"abc", (0, 1000, tcp_wire.RST | tcp_wire.ACK)),
             (tcp_wire.ACK, b"abc", (777, 0, tcp_wire.RST)),
             (tcp_wire.ACK | tcp_wire.SYN, b"", (777, 0, tcp_wire.RST)),
         ],
@@ -124,6 +125,11 @@ class TestTcp:
         assert (segment.source_port, segment.destination_port) == (80, 5000)
         assert (segment.sequence, segment.acknowledgment, segment.flags) == expected
         assert header.dont_fragment
+
+    def test_the_type_of_service_is_the_segments(self) -> None:
+        world = World()
+        world.eth0.receive(tcp(LEFT, ROUTER, tos=0xFF))
+        assert View(world.eth0.sent[0]).tos == 0xFF
 
     @pytest.mark.parametrize(
         "asked",

@@ -6,7 +6,7 @@ Positions in the header: the first option starts at octet 20; every pointer coun
 from __future__ import annotations
 
 import pytest
-from datagrams import address, ip, ping, udp
+from datagrams import address, ip, ping, tcp, udp
 from worlds import LEFT, RIGHT, ROUTER, World, error, hooks
 
 from simulator import Reason
@@ -154,6 +154,73 @@ def test_over_loopback_too() -> None:
     world = World()
     world.router.send(ping(ROUTER, ROUTER, options=build_options([(RR, b"\4" + bytes(4))])))
     assert ipv4.View(world.router.delivered[0]).options[3:7] == hosts(ROUTER)
+
+
+ECHOED = [
+    ("record route", [(RR, b"\4" + bytes(12))], [(RR, b"\x0c" + hosts(ROUTER, ROUTER) + bytes(4))]),
+    ("no room for the way back", [(RR, b"\4" + bytes(4))], [(RR, b"\x08" + hosts(ROUTER))]),
+    ("full", [(RR, b"\x08" + hosts("9.9.9.9"))], [(RR, b"\x08" + hosts("9.9.9.9"))]),
+    ("times", [(TS, b"\5\0" + bytes(8))], [(TS, b"\x0d\0" + milliseconds(3600.5) * 2)]),
+    (
+        "times and addresses",
+        [(TS, b"\5\1" + bytes(16))],
+        [(TS, b"\x15\1" + (hosts(ROUTER) + milliseconds(3600.5)) * 2)],
+    ),
+    (
+        "a time for the next address, with an octet to spare (2.2 wants one)",
+        [(TS, b"\5\3" + hosts(ROUTER) + bytes(4) + hosts("9.9.9.9") + bytes(5))],
+        [(TS, b"\x15\3" + hosts(ROUTER) + milliseconds(3600.5) + hosts("9.9.9.9") + milliseconds(3600.5) + b"\0")],
+    ),
+    (
+        "without one",
+        [(TS, b"\5\3" + hosts(ROUTER) + bytes(4) + hosts("9.9.9.9") + bytes(4))],
+        [(TS, b"\x0d\3" + hosts(ROUTER) + milliseconds(3600.5) + hosts("9.9.9.9") + bytes(4))],
+    ),
+    ("an overflow", [(TS, b"\x09\0" + bytes(4))], [(TS, b"\x09\x10" + bytes(4))]),
+    (
+        "both, the record route first",
+        [(TS, b"\x09\0" + bytes(4)), (RR, b"\4" + bytes(4))],
+        [(RR, b"\x08" + hosts(ROUTER)), (TS, b"\x09\x10" + bytes(4))],
+    ),
+    ("neither", [(RA, bytes(2)), (130, bytes(9))], []),
+]
+"""Options of an echo request to the router, and of its reply."""
+
+
+@pytest.mark.parametrize(("asked", "answered"), [case[1:] for case in ECHOED], ids=[case[0] for case in ECHOED])
+def test_options_of_an_answer(asked: list[tuple[int, bytes]], answered: list[tuple[int, bytes]]) -> None:
+    world = World()
+    world.router.clock.advance(90_000.5)
+    world.eth0.receive(ping(LEFT, ROUTER, options=build_options(asked)))
+    (answer,) = world.eth0.sent
+    assert ipv4.parse(answer).options == build_options(answered)
+
+
+@pytest.mark.parametrize("options", [(TS, b"\5\1" + bytes(13)), (RR, b"\4" + bytes(6)), (TS, b"\5\0" + bytes(6))])
+def test_no_answer_with_an_option_that_ends_early(options: tuple[int, bytes]) -> None:
+    world = World()
+    world.eth0.receive(ping(LEFT, ROUTER, options=build_options([options])))
+    assert world.router.delivered
+    assert not world.eth0.sent
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        tcp(LEFT, ROUTER, options=build_options([(RR, b"\4" + bytes(8))])),
+        udp(LEFT, ROUTER, data=bytes(1000), options=build_options([(RR, b"\4" + bytes(8))])),
+        udp(LEFT, RIGHT, ttl=1, options=build_options([(RR, b"\4" + bytes(8))])),
+        udp(LEFT, "99.0.0.1", options=build_options([(RR, b"\4" + bytes(8))])),
+    ],
+    ids=["reset", "port unreachable", "time exceeded", "network unreachable"],
+)
+def test_resets_and_errors_have_them_too(asked: bytes) -> None:
+    world = World()
+    world.router.delete_route("0.0.0.0/0")
+    world.eth0.receive(asked)
+    (answer,) = world.eth0.sent
+    assert ipv4.parse(answer).options == build_options([(RR, b"\x0c" + hosts(ROUTER, ROUTER))])
+    assert len(answer) <= 576
 
 
 class TestSourceRoutes:
