@@ -22,7 +22,9 @@ from simulator.wire import checksum, icmp, tcp, udp
 
 __all__ = ["Host"]
 
-_LARGEST_UDP = 65535 - 20 - 8
+_UDP_HEADER = 8
+
+_LARGEST_UDP = 65535 - 20 - _UDP_HEADER
 """Octets of data that fit a datagram behind the IP and the UDP header."""
 
 
@@ -92,7 +94,9 @@ class Host:
         if sock is not None:
             sock.enqueue(data, address)
         elif not self._node.routes.is_for_many(packet.destination):
-            self._errors.report(packet, PORT_UNREACHABLE)
+            # What is behind the data was cut off before anybody was looked for (udp_rcv, udp_input).
+            length = packet.header_length + _UDP_HEADER + len(data)
+            self._errors.report(packet.with_octets(packet.octets[:length]), PORT_UNREACHABLE)
 
     def _proxy(self, packet: Packet) -> UdpSocket | None:
         """The socket on the port that a REDIRECT rule chose, at the address of the receiving interface."""

@@ -62,7 +62,10 @@ __all__ = ["LinuxPath"]
 _FRAGMENT_BITS = MORE_FRAGMENTS | OFFSET_MASK
 _THIS_HOST = 0x7F000001
 _ROUTE_ERRORS = {Reason.NO_ROUTE: NETWORK_UNREACHABLE, Reason.UNREACHABLE_ROUTE: HOST_UNREACHABLE}
-"""What the sender hears when routing leads nowhere.  For the kernel such datagrams are routed, to an error."""
+"""What the sender hears when routing leads nowhere."""
+
+_ROUTED_NOWHERE = {*_ROUTE_ERRORS, Reason.BLACKHOLE_ROUTE}
+"""For the kernel such datagrams are routed, to an error (ip_error), of which a blackhole tells nobody."""
 
 
 class LinuxPath:
@@ -483,7 +486,7 @@ class LinuxPath:
 
 def _is_lost(found: Route | Reason) -> bool:
     """Whether routing failed outright."""
-    return isinstance(found, Reason) and found not in _ROUTE_ERRORS
+    return isinstance(found, Reason) and found not in _ROUTED_NOWHERE
 
 
 def _header_fault(packet: Packet) -> Reason:

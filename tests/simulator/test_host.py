@@ -103,6 +103,11 @@ class TestUdp:
         world.eth0.receive(ip(LEFT, ROUTER, 17, b"\0\1\0\2\0\x08\0\0"))
         assert len(world.eth0.sent) == 1
 
+    def test_what_is_behind_the_data_is_not_quoted(self) -> None:
+        world = World()
+        world.eth0.receive(asked := ip(LEFT, ROUTER, 17, b"\0\1\0\2\0\x09\0\0abc"))
+        assert icmp.parse(ipv4.payload(world.eth0.sent[0])).data == asked[:-2]
+
 
 class TestTcp:
     @pytest.mark.parametrize(

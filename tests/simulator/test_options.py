@@ -223,6 +223,14 @@ def test_resets_and_errors_have_them_too(asked: bytes) -> None:
     assert len(answer) <= 576
 
 
+@pytest.mark.parametrize("kind", ["reject", "blackhole"])
+def test_options_are_looked_at_before_a_route_that_leads_nowhere(kind: str) -> None:
+    world = World()
+    world.router.add_route("99.0.0.0/8", kind=kind)
+    world.eth0.receive(udp(LEFT, "99.0.0.1", options=build_options([(RR, b"\3" + bytes(4))])))
+    assert [error(octets)[:3] for octets in world.eth0.sent] == [(12, 0, 22 << 24)]
+
+
 class TestSourceRoutes:
     def test_they_are_refused_unless_switched_on(self) -> None:
         world, _ = through((LSRR, b"\4" + hosts("10.0.0.9")), destination=ROUTER)

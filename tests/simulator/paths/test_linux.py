@@ -419,9 +419,12 @@ class TestMartians:
 
     @EVERY
     @pytest.mark.statement("linux.md H3")
-    def test_h3_reject_counts_an_error_route_as_one(self, profile: str) -> None:
+    @pytest.mark.parametrize("kind", [None, "reject", "blackhole"])
+    def test_h3_reject_counts_an_error_route_as_one(self, profile: str, kind: str | None) -> None:
         world = World(profile, "-A input -j REJECT")
         world.router.delete_route("0.0.0.0/0")
+        if kind is not None:
+            world.router.add_route("172.16.0.0/16", kind=kind)
         world.eth0.receive(udp(LEFT, "172.16.0.1"))
         assert [error(octets)[:2] for octets in world.eth0.sent] == [(3, 3)]
 
