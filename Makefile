@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 demo-ready := $(VENV)/.demo-ready
 develop-ready := $(VENV)/.develop-ready
 
-.PHONY: demo test check bench statements scenarios-index clean help
+.PHONY: demo test check bench statements scenarios-index kernel-page clean help
 
 help:
 	@echo "make demo   two network stacks, our router between them, and a divert socket in the router"
@@ -16,6 +16,7 @@ help:
 	@echo "make check  ruff and mypy --strict"
 	@echo "make statements  docs/statements.md anew: which test checks which statement, in which profiles"
 	@echo "make scenarios-index  docs/scenarios-index.md anew, from the first comments of the scripts"
+	@echo "make kernel-page  docs/kernel.md anew: in what this machine's kernel may differ from ours"
 	@echo "make fuzz   a million random steps on every profile, the ledger balanced after each; SEED=7 does other ones"
 	@echo "make bench  speed, as ratios to a yardstick measured in the same run"
 
@@ -53,6 +54,9 @@ statements: $(develop-ready)
 
 scenarios-index: $(develop-ready)
 	$(BIN)/python -m tests.scenarios
+
+kernel-page: $(develop-ready)
+	PYTHONPATH=.:tests $(BIN)/python tests/live/kernel_page.py
 
 bench: $(develop-ready)
 	$(BIN)/python -m benchmarks

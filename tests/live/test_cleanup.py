@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from kernel_router import KernelRouter
 
 from simulator.live.echo import ping_by_socket
 from simulator.live.host import HostError, JobError, NamespaceHost, Order
@@ -73,6 +74,36 @@ def test_after_the_maker_ends(maker: tuple[subprocess.Popen[str], set[str | None
     assert hosts <= inhabited()
     process.send_signal(ending)
     assert gone(hosts)
+
+
+KEEPER = """
+import time
+from kernel_router import KernelRouter
+kernel = KernelRouter()
+print(kernel.process, flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_after_the_keeper_of_the_kernels_router_ends(kernel: KernelRouter, ending: signal.Signals) -> None:
+    path = os.pathsep.join(filter(None, sys.path))
+    command = [sys.executable, "-c", KEEPER]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": path}) as keeper:
+        assert keeper.stdout is not None
+        routers = {namespace(keeper.stdout.readline().strip())}
+        assert None not in routers
+        assert not routers & {namespace("self"), namespace(kernel.process)}
+        keeper.send_signal(ending)
+        assert gone(routers)
+
+
+def test_after_the_kernels_router_is_closed(kernel: KernelRouter) -> None:
+    with KernelRouter() as router:
+        routers = {namespace(router.process)}
+        assert routers <= inhabited()
+    router.close()
+    assert gone(routers)
 
 
 def test_after_close(privilege: str) -> None:
