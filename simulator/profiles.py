@@ -10,7 +10,8 @@ import dataclasses
 import errno
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from types import UnionType
+from functools import cache
+from types import MappingProxyType, UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from rules.ipchains import switches as ipchains
@@ -419,9 +420,17 @@ def _readings(text: str) -> Iterator[Any]:
     yield frozenset(text.split("+"))
 
 
-def _switches(value: Profile | ipchains.Switches | ipfw.Switches) -> dict[str, Any]:
+def _switches(value: Profile | ipchains.Switches | ipfw.Switches) -> MappingProxyType[str, Any]:
     """The names of the switches, each with its type."""
-    return {key: hint for key, hint in get_type_hints(type(value)).items() if key not in ("name", "rules")}
+    kind: Any = type(value)
+    return _hints(kind)
+
+
+@cache
+def _hints(kind: Any) -> MappingProxyType[str, Any]:
+    """Looked up once: it takes longer than all the rest of making a router."""
+    hints = get_type_hints(kind)
+    return MappingProxyType({key: hint for key, hint in hints.items() if key not in ("name", "rules")})
 
 
 def _check(key: str, value: object, hint: Any) -> None:

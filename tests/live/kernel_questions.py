@@ -78,7 +78,8 @@ FORWARDED: dict[str, Question] = {
 FRAGMENTED: dict[str, Question] = {
     f"{what}, {length} octets for an MTU of {mtu}": left(ip(LEFT, to, 99, TEXT[:length], **header))
     for to, mtu in ((NARROW, 576), (NARROWER, 296), (NARROWEST, 68))
-    for length in (mtu - 20, mtu - 19, mtu - 12, mtu - 11, 2 * mtu - 40, 2 * mtu - 33, 777, 1480)
+    for room in ((mtu - 20) // 8 * 8,)
+    for length in (mtu - 20, mtu - 19, mtu - 12, mtu - 11, 2 * room, room + mtu - 20, room + mtu - 19, 777, 1480)
     for what, header in (
         ("a datagram", {}),
         ("a first fragment", {"fragment": MORE_FRAGMENTS}),

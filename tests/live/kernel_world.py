@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from simulator import Router
-from simulator.profiles import BsdProfile, resolve
+from simulator.profiles import PROFILES, BsdProfile
 
 __all__ = ["INTERFACES", "ROUTES", "Interface", "Route", "our_router"]
 
@@ -61,7 +61,7 @@ _OUR_KINDS = {"unicast": "unicast", "unreachable": "reject", "blackhole": "black
 
 def our_router(profile: str) -> Router:
     """A router of ours in that network, on memory links, whose firewall accepts everything."""
-    switches: dict[str, Any] = {"default_accept": True} if isinstance(resolve(profile), BsdProfile) else {}
+    switches: dict[str, Any] = {"default_accept": True} if isinstance(PROFILES[profile], BsdProfile) else {}
     router = Router(profile, **switches)
     for name, address, mtu in INTERFACES:
         router.add_interface(name, address, mtu=mtu)

@@ -10,12 +10,11 @@ from datagrams import ping
 from kernel_comparing import agree, our_answers
 from kernel_difference import Question
 from kernel_differences import DIFFERENCES
-from kernel_octets import field, mended, with_field
+from kernel_octets import MORE_FRAGMENTS, field, mended, with_field
 from kernel_router import KernelRouter, Sent
 from kernel_rows_reassembly import kernel_collects
 from kernel_world import INTERFACES, ROUTES
 
-from rules.strategies import addresses, headers
 from simulator.wire import icmp
 from simulator.wire.ipv4 import build_options
 
@@ -24,6 +23,7 @@ pytest.importorskip("hypothesis")
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from rules.strategies import addresses, headers
 from simulator.testing.strategies import Datagram, conversations, damaged, fragments_of, octets_of
 
 pytestmark = pytest.mark.live
@@ -79,6 +79,8 @@ def received(draw: st.DrawFn) -> tuple[str, Datagram]:
     header = draw(
         headers(source=SIDES[name], destination=destination, protocol=PROTOCOLS, interfaces=(), passes=("in",))
     )
+    if not header.fragment & MORE_FRAGMENTS:
+        header.payload_length += draw(st.integers(0, 600))
     if name != "eth4" and draw(st.integers(0, 3)) == 3:  # an answer to there has no room for options
         header.options = draw(OPTIONS)
     return name, octets_of(header)

@@ -99,5 +99,7 @@ def test_which_fragment_starts_the_time(hasty: KernelRouter) -> None:
     for asked in (parts(older, (0, 24)), parts(younger, (0, 24)), parts(older, (24, 48))):
         eth0.receive(asked[0][1])
         router.clock.advance(5)
-    router.clock.advance(30)
+    router.clock.advance(20.1)  # 30.1 seconds after the younger one
+    assert [about(error) for error in eth0.sent] == [address(younger)]
+    router.clock.advance(5)
     assert [about(error) for error in eth0.sent] == [address(younger), address(older)]
