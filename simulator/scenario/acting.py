@@ -46,11 +46,12 @@ class Done:
 def _command(world: World, line: model.Command, place: Place) -> Done:
     station = world.station(place)
     router = station.router
-    wanted = "ipchains" if isinstance(router.profile, LinuxProfile) else "ipfw"
-    if line.tool != wanted:
-        raise ScriptError(place, f"{router.profile.name} has {wanted}, not {line.tool}")
+    is_linux = isinstance(router.profile, LinuxProfile)
+    tools = {"ipchains": router.ipchains} if is_linux else {"ipfw": router.ipfw, "sysctl": router.sysctl}
+    if line.tool not in tools:
+        raise ScriptError(place, f"{router.profile.name} has {' and '.join(tools)}, not {line.tool}")
     try:
-        output = router.ipchains(line.words) if wanted == "ipchains" else router.ipfw(line.words)
+        output = tools[line.tool](line.words)
     except CommandError as error:
         return Done(station, error.stdout, str(error.status), error.stderr)
     except ValueError as error:  # a quote that is not closed

@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import shlex
+import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain, count, zip_longest
@@ -24,7 +25,7 @@ from simulator.profiles import LinuxProfile
 from simulator.router import Router
 from simulator.scenario.composing import Composer, Packet, Part
 from simulator.scenario.model import ScriptError
-from simulator.scenario.watching import Bound, Closed, Joined, Read, Received, Sent, Step, Watcher, Wrote
+from simulator.scenario.watching import Bound, Closed, Joined, OptionSet, Read, Received, Sent, Step, Watcher, Wrote
 from simulator.sockets.address import BSD_LAYOUT, LINUX_LAYOUT, Address, parse_pair, swapped
 from simulator.sockets.base import QueueSocket
 from simulator.sockets.divert import DivertSocket
@@ -147,9 +148,9 @@ class _Writer:
             why = error.message if isinstance(error, ScriptError) else str(error)
             composer.comment(f"Left out, for scripts have no words for it: {why}")
 
-    def _said(self, step: Act | Received | Sent | Wrote | Bound | Closed | Joined) -> Sequence[Part]:
+    def _said(self, step: Act | Received | Sent | Wrote | Bound | Closed | OptionSet | Joined) -> Sequence[Part]:
         match step:
-            case Act(method="ipfw" | "ipchains", arguments=arguments):
+            case Act(method="ipfw" | "ipchains" | "sysctl", arguments=arguments):
                 return (f"{step.method} {_command(arguments['command'])}",)
             case Act(method="up", arguments=arguments):
                 return (f"{_name(arguments['interface'])} goes {'up' if arguments['up'] else 'down'}",)
@@ -165,6 +166,8 @@ class _Writer:
                 return (self._bound(step.sock),)
             case Closed():
                 return (f"{self._names[step.sock]} closes",)
+            case OptionSet():
+                return (f"{self._names[step.sock]} sets {_option(step.level, step.option)} {step.value}",)
             case Joined():
                 return (f"{_name(step.interface)} joins {dotted(step.group)}",)
 
@@ -214,6 +217,15 @@ class _Writer:
             host, port = address if isinstance(address[0], int) else parse_pair(address)
             return f" address {dotted(host)} tag {port}"
         raise UnsayableError(f"a write to {address!r}")
+
+
+def _option(level: int, option: int) -> str:
+    """An option by the name that Python has for it."""
+    prefix = {socket.SOL_SOCKET: "SO_", socket.IPPROTO_IP: "IP_"}.get(level, "-")
+    found = next((name for name, value in vars(socket).items() if name.startswith(prefix) and value == option), None)
+    if found is None:
+        raise UnsayableError(f"option {option} of level {level}")
+    return found
 
 
 def _packet(octets: bytes) -> Packet:
@@ -284,6 +296,8 @@ _BUILDING: dict[str, Callable[[Mapping[str, Any]], Sequence[str]]] = {
     "add_interface": _built_interface,
     "add_address": _built_address,
     "add_route": _built_route,
+    "delete_address": lambda given: (f"address {_interface(given['interface'])} {given['address']} gone",),
+    "delete_route": lambda given: (f"route {given['prefix']} gone",),
 }
 
 

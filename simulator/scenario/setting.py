@@ -58,13 +58,19 @@ def _interface(world: World, line: model.Interface, place: Place) -> None:
 def _address(world: World, line: model.Address, place: Place) -> None:
     station, interface = world.interface(line.interface, place)
     with _refused(place, line.address):
-        station.router.add_address(interface, line.address)
+        if line.is_gone:
+            station.router.delete_address(interface, line.address.partition("/")[0])
+        else:
+            station.router.add_address(interface, line.address)
 
 
 def _route(world: World, line: model.Route, place: Place) -> None:
     station = world.station(place)
     with _refused(place, line.via, line.interface, line.prefix):
-        station.router.add_route(line.prefix, via=line.via, interface=line.interface, kind=line.kind)
+        if line.kind == "gone":
+            station.router.delete_route(line.prefix)
+        else:
+            station.router.add_route(line.prefix, via=line.via, interface=line.interface, kind=line.kind)
 
 
 def _link(world: World, line: model.Link, place: Place) -> None:

@@ -35,7 +35,7 @@ _NAMES = {
     "SPOKEN": "a packet in ipfw's words (icmp from A to B)",
     "HEX": "octets in hex",
     "HEXNUMBER": "a number such as 0x1f",
-    "COMMAND": "'ipfw ...' or 'ipchains ...'",
+    "COMMAND": "'ipfw ...', 'ipchains ...' or 'sysctl ...'",
     "PROGRAM": "'program PORT NAME'",
     "PATH": "'path ...'",
     "OUTPUT": "lines that begin with |",
@@ -76,6 +76,7 @@ def explained(error: UnexpectedInput, file: str, source: str) -> ScriptError:
 _VERBS = ("RECEIVES", "SENDS", "WRITES")
 _STATEMENTS = (
     *("router", "host", "on", "interface", "address", "route", "link", "include", "case", "allow", "ipfw", "ipchains"),
+    "sysctl",
     *("socket", "program", "packet", "expect"),
 )
 """What lines begin with, apart from names of one's own."""

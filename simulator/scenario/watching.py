@@ -18,7 +18,7 @@ from simulator.router import Router
 from simulator.sockets.base import QueueSocket
 from simulator.trace import Event, Kind
 
-__all__ = ["Bound", "Closed", "Joined", "Read", "Received", "Sent", "Step", "Watcher", "Wrote"]
+__all__ = ["Bound", "Closed", "Joined", "OptionSet", "Read", "Received", "Sent", "Step", "Watcher", "Wrote"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,17 @@ class Closed:
 
 
 @dataclass(frozen=True, slots=True)
+class OptionSet:
+    """One of its options has another value."""
+
+    time: float
+    sock: QueueSocket
+    level: int
+    option: int
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
 class Joined:
     """An interface takes datagrams for a multicast group."""
 
@@ -82,7 +93,7 @@ class Joined:
     group: int
 
 
-Step: TypeAlias = Act | Received | Sent | Wrote | Read | Bound | Closed | Joined
+Step: TypeAlias = Act | Received | Sent | Wrote | Read | Bound | Closed | OptionSet | Joined
 
 
 class Watcher:
@@ -97,6 +108,7 @@ class Watcher:
         """Packets that had been there before."""
         self._known = 0
         self._listening: dict[QueueSocket, None] = {}
+        self._options: dict[QueueSocket, dict[tuple[int, int], int]] = {}
         self._groups: set[tuple[str, int]] = set()
         self._looped: Counter[bytes] = Counter()
         self._writing = 0
@@ -122,10 +134,15 @@ class Watcher:
         self.steps += [Closed(now, sock) for sock in self._listening if sock not in listening]
         self.steps += [Bound(now, sock) for sock in listening if sock not in self._listening]
         self._listening = listening
+        for sock in listening:
+            options = dict(sock.options_set)
+            before, self._options[sock] = self._options.get(sock, {}), options
+            fresh = [(pair, value) for pair, value in options.items() if before.get(pair) != value]
+            self.steps += [OptionSet(now, sock, *pair, value) for pair, value in fresh]
         for interface in self.router.interfaces.values():
-            fresh = sorted((interface.name, group) for group in interface.groups if group != ALL_HOSTS)
-            self.steps += [Joined(now, *pair) for pair in fresh if pair not in self._groups]
-            self._groups.update(fresh)
+            joined = sorted((interface.name, group) for group in interface.groups if group != ALL_HOSTS)
+            self.steps += [Joined(now, *pair) for pair in joined if pair not in self._groups]
+            self._groups.update(joined)
 
     def _hear(self, event: Event) -> None:
         octets = event.octets or b""

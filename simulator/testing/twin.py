@@ -15,7 +15,7 @@ from rules.errors import CommandError
 from simulator.history import Act
 from simulator.interfaces import Interface
 from simulator.router import Router
-from simulator.scenario.watching import Bound, Closed, Joined, Read, Received, Sent, Step, Watcher, Wrote
+from simulator.scenario.watching import Bound, Closed, Joined, OptionSet, Read, Received, Sent, Step, Watcher, Wrote
 from simulator.sockets.base import QueueSocket
 from simulator.sockets.divert import DivertSocket
 from simulator.sockets.raw import RawSocket
@@ -97,6 +97,9 @@ class Twin:
                 router.interfaces[step.interface].join(dotted(step.group))
             case Bound():
                 self._sockets[step.sock] = _like(router, step.sock)
+            case OptionSet():
+                with suppress(OSError):
+                    self._sockets[step.sock].setsockopt(step.level, step.option, step.value)
             case Closed():
                 self._sockets.pop(step.sock).close()
             case Read():
@@ -138,7 +141,7 @@ def _like(router: Router, sock: QueueSocket) -> QueueSocket:
     """A socket that listens as the other one does."""
     mine = router.socket(sock.family, sock.type, sock.proto)
     mine.setblocking(False)
-    for (level, name), value in sock.options_set:
+    for (level, name), value in sock.options_set:  # some, such as SO_REUSEPORT, count before bind
         with suppress(OSError):
             mine.setsockopt(level, name, value)
     match sock:

@@ -26,7 +26,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """``ipfw ...`` or ``ipchains ...``"""
+    """``ipfw ...``, ``ipchains ...`` or ``sysctl ...``"""
 
     tool: str
     words: str

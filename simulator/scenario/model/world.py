@@ -37,15 +37,16 @@ class Interface:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """``address INTERFACE ADDRESS``: one more."""
+    """``address INTERFACE ADDRESS [gone]``: one more, or one less."""
 
     interface: str
     address: str
+    is_gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """``route PREFIX via ADDRESS | interface NAME | reject | blackhole``"""
+    """``route PREFIX via ADDRESS | interface NAME | reject | blackhole | gone``"""
 
     prefix: str
     via: str | None = None

@@ -51,8 +51,9 @@ class World(Terminals):
     def peer(self, meta: Meta, children: list[Token]) -> tuple[str, str]:
         return "peer", str(children[0])
 
-    def address(self, meta: Meta, children: list[Token]) -> Any:
-        return self._at(meta, model.Address(str(children[0]), str(children[1])))
+    def address(self, meta: Meta, children: list[Token | None]) -> Any:
+        interface, address, gone = children
+        return self._at(meta, model.Address(str(interface), str(address), gone is not None))
 
     def route(self, meta: Meta, children: list[Any]) -> Any:
         return self._at(meta, model.Route("0.0.0.0/0" if children[0] == "default" else str(children[0]), **children[1]))
@@ -68,6 +69,9 @@ class World(Terminals):
 
     def blackhole(self, meta: Meta, children: list[Token]) -> dict[str, str]:
         return {"kind": "blackhole"}
+
+    def gone(self, meta: Meta, children: list[Token]) -> dict[str, str]:
+        return {"kind": "gone"}
 
     def link(self, meta: Meta, children: list[Any]) -> Any:
         one, other, *impairments = children

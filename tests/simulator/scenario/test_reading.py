@@ -145,7 +145,12 @@ def test_cases_and_the_description() -> None:
         ("router linux-2.2\neth0 recieves ping", 2, 6, "'receives'"),
         ("expect eth1 sends", 1, 18, "not the end of the line"),
         ("eth0 receives tcp from 10.0.0.1 to x", 1, 36, "one address on each side"),
-        ("route 10.0.0.0/8 over eth1", 1, 18, "expected 'blackhole', 'interface', 'reject' or 'via', not 'over'"),
+        (
+            "route 10.0.0.0/8 over eth1",
+            1,
+            18,
+            "expected 'blackhole', 'gone', 'interface', 'reject' or 'via', not 'over'",
+        ),
         ('case "a', 1, 6, "a quote that is not closed"),
         ('case "a"\ncase "a"', 2, 1, "there is a case 'a' already"),
         ("link a to b loss 120%", 1, 18, "a share is 0% to 100%: '120%'"),

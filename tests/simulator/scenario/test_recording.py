@@ -163,7 +163,10 @@ def test_switches_addresses_and_sockets_are_said() -> None:
         service = router.socket(socket.AF_INET, socket.SOCK_DGRAM)
         service.bind(("0.0.0.0", 53))
         service.sendto(b"hello", ("10.5.0.2", 5000))
+        service.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2000)
         router.socket(socket.AF_INET, socket.SOCK_RAW, 47)
+        router.delete_address("eth0", "10.8.0.1")
+        router.delete_route("40.0.0.0/8")
     lines = recording.script.splitlines()
     assert lines[1:8] == [
         "router linux-2.2 pass_through=yes pass_through_goes=accepted foreign_inbound_errno=22",
@@ -177,6 +180,8 @@ def test_switches_addresses_and_sockets_are_said() -> None:
     assert "socket u udp 0.0.0.0 53" in lines
     assert "u writes hex 6865 6c6c 6f address 10.5.0.2 tag 5000" in lines
     assert "socket r raw 47" in lines
+    assert "u sets SO_RCVBUF 2000" in lines
+    assert {"address eth0 10.8.0.1 gone", "route 40.0.0.0/8 gone"} <= {*lines}
     assert failures(recording.script) == []
 
 
