@@ -90,7 +90,7 @@ _TARGETS = {"DIVERT": 4, "ACCEPT": 2, "DENY": 1, "REJECT": 1, "": 1}
 
 def _ipfw(profile: str) -> st.SearchStrategy[str]:
     rules = ipfw_rules(profile, actions=_ACTIONS, most_questions=1, ports=0.2, anywhere=0.8, states=0.1, sets=(0, 0, 1))
-    return rules | st.sampled_from(_AWAY)
+    return rules | rules | rules | st.sampled_from(_AWAY)
 
 
 @cache
@@ -112,4 +112,5 @@ def _ipchains(draw: st.DrawFn, world: World) -> str:
     )
     away = [f"-D {chain} 1", f"-F {chain}", "-P forward ACCEPT", "-P forward DENY", "-Z"]
     away += [f"-N {name}" for name in user_chains]
-    return draw(rules.map(lambda rule: rule.command(chain)) | st.sampled_from(away))
+    said = rules.map(lambda rule: rule.command(chain))
+    return draw(said | said | said | st.sampled_from(away))

@@ -13,6 +13,8 @@ from simulator.scenario import model
 from simulator.scenario.loading import Folder
 from simulator.scenario.model import ScriptError
 from simulator.scenario.reading import MOST_LINES, read
+from simulator.spoken import speak
+from simulator.wire import ipv4
 
 PLACE = model.Place("a.scn", 1, 1)
 
@@ -244,3 +246,13 @@ def test_includes_that_multiply_are_counted_each_time() -> None:
 def test_an_order_has_an_end() -> None:
     with pytest.raises(ScriptError, match="at most 10,000 fragments in an order"):
         read("eth0 receives fragments of p at 576 order " + "1 " * 10_001, "a.scn")
+
+
+def test_a_packet_of_every_protocol_can_be_said() -> None:
+    """Names such as ipv6-icmp and a/n among them."""
+    for number in range(256):
+        words = speak(ipv4.Header(source=1, destination=2, protocol=number, identification=1).emit(b""))
+        [line] = read(f"packet p = {words}", "a.scn").setup
+        assert isinstance(line.statement, model.PacketDefinition)
+        assert isinstance(line.statement.packets, model.Said)
+        assert line.statement.packets.spoken.protocol == number, words
