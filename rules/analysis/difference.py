@@ -38,6 +38,19 @@ class Difference:
     certain: bool
     """Else something other than header fields may decide."""
     witness: Witness
+    behind: tuple[Label, Label] | None = None
+    """In each program the rule that gave the packet to a socket (or pipe, ...) before, if one did; the search goes on
+    behind it."""
+
+
+@dataclass(frozen=True)
+class _Search:
+    """Where packets begin in both programs, and which."""
+
+    begins: tuple[int, int]
+    region: Region
+    behind: tuple[Label, Label] | None = None
+    certain: bool = True
 
 
 def plain_outcome(outcome: Outcome) -> Outcome:
@@ -76,24 +89,37 @@ def differences(
     """
     walkers = Walker(one), Walker(other)
     told: set[tuple[int, int]] = set()
-    pairs = list(_starts(one, other, written))
-    returns: set[tuple[int, int]] = set()
-    while pairs:
-        begin, behind, region = pairs.pop(0)
-        for arrival in walkers[0].arrivals(region, begin):
-            for met in walkers[1].arrivals(arrival.region, behind):
-                nodes = one.nodes[arrival.node], other.nodes[met.node]
+    searches = list(_starts(one, other, written))
+    begun: set[tuple[int, int]] = set()
+    while searches:
+        search = searches.pop(0)
+        for arrival in walkers[0].arrivals(search.region, search.begins[0]):
+            for met in walkers[1].arrivals(arrival.region, search.begins[1]):
                 outcomes = _all(arrival, same), _all(met, same)
-                if outcomes[0] != outcomes[1]:
-                    if (arrival.node, met.node) not in told:
-                        told.add((arrival.node, met.node))
-                        yield _difference(one, other, arrival, met, outcomes)
-                    continue
-                # What both hand over may come back in both.
-                back = nodes[0].comes_back, nodes[1].comes_back
-                if END_OF_CALLS not in back and back not in returns and nodes[0].flow is not Flow.CALLS:
-                    returns.add(back)
-                    pairs += [(*back, valid) for valid in _written(one.space)]
+                if outcomes[0] == outcomes[1]:
+                    for pair in zip(_given(arrival), _given(met), strict=True):
+                        searches += _returns(one, other, pair, begun)
+                elif (arrival.node, met.node) not in told:
+                    told.add((arrival.node, met.node))
+                    yield _difference(one, other, arrival, met, outcomes, search)
+
+
+def _given(arrival: Arrival) -> list[int]:
+    """The nodes that did something with a packet or a copy of it, in order."""
+    return [*(node for node, _ in arrival.on_the_way), arrival.node]
+
+
+def _returns(one: Program, other: Program, pair: tuple[int, int], begun: set[tuple[int, int]]) -> Iterator[_Search]:
+    """What two nodes hand over alike may come back in both, once."""
+    nodes = one.nodes[pair[0]], other.nodes[pair[1]]
+    begins = nodes[0].comes_back, nodes[1].comes_back
+    if END_OF_CALLS in begins or begins in begun or nodes[0].flow is Flow.CALLS:
+        return
+    begun.add(begins)
+    # A program may write anything; what a pipe lets go is what came to it, which is not followed here.
+    is_written = nodes[0].outcome[:1] in (("divert",), ("tee",))
+    for region in _written(one.space) if is_written else one.space.valid():
+        yield _Search(begins, region, (nodes[0].label, nodes[1].label), is_written)
 
 
 def _written(space: Space) -> Iterator[Region]:
@@ -107,7 +133,7 @@ def _written(space: Space) -> Iterator[Region]:
 
 
 def _difference(
-    one: Program, other: Program, arrival: Arrival, met: Arrival, outcomes: tuple[Outcome, Outcome]
+    one: Program, other: Program, arrival: Arrival, met: Arrival, outcomes: tuple[Outcome, Outcome], search: _Search
 ) -> Difference:
     first, second = one.nodes[arrival.node], other.nodes[met.node]
     return Difference(
@@ -115,8 +141,9 @@ def _difference(
         second.label,
         (first.line, second.line),
         outcomes,
-        arrival.certain and met.certain,
+        search.certain and arrival.certain and met.certain,
         witness(one.space, met.region),
+        search.behind,
     )
 
 
@@ -126,8 +153,8 @@ def _all(arrival: Arrival, same: Callable[[Outcome], Outcome]) -> Outcome:
     return (*copies, *same(arrival.outcome))
 
 
-def _starts(one: Program, other: Program, written: bool) -> Iterator[tuple[int, int, Region]]:
-    """Where packets begin in both programs, and which: all that are packets."""
+def _starts(one: Program, other: Program, written: bool) -> Iterator[_Search]:
+    """First passes, of all that are packets."""
     space = one.space
     at = space.index.get("reinjected")
     for hook, begin in one.starts.items():
@@ -137,4 +164,4 @@ def _starts(one: Program, other: Program, written: bool) -> Iterator[tuple[int, 
                 continue
             if at is not None and not written:
                 here = (*here[:at], here[at] & space.dimensions[at].holds(None), *here[at + 1 :])
-            yield begin, other.starts[hook], here
+            yield _Search((begin, other.starts[hook]), here)

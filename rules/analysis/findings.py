@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator
 
 from rules.analysis.branches import looping, unreachable
 from rules.analysis.finding import Finding, Findings, Kind, outcome_words
-from rules.analysis.fragments import Collecting, fragments
+from rules.analysis.fragments import fragments
 from rules.analysis.program import Flow, Label, Node, Outcome, Program
-from rules.analysis.rewritten import Told, diverted_twice, loops
+from rules.analysis.rewritten import Collecting, Told, diverted_twice, loops
 from rules.analysis.space import Region, intersection, is_subset
 from rules.analysis.survey import Survey
 from rules.analysis.walk import Arrival, TooManyPiecesError
@@ -83,8 +83,8 @@ class _Lint:
         self.survey.comes_back(node)
         self._redundant(number, node)
         told: list[Told] = []
-        told += diverted_twice(self.survey, number, node, arrivals)
-        told += loops(self.survey, number, node, arrivals, self.tag)
+        told += diverted_twice(self.survey, number, node, arrivals, self.collecting)
+        told += loops(self.survey, number, node, arrivals, self.collecting, self.tag)
         told += fragments(self.survey, node, arrivals, self.collecting)
         for kind, reason, by, region in told:
             shown = witness(self.program.space, region)
@@ -167,8 +167,9 @@ class _Lint:
                 if wanted is None:
                     continue
                 for arrival in self.walker.arrivals(wanted, start, until=number):
-                    for other in self._without(arrival.region, number, start):
-                        if other.outcome != node.outcome or other.on_the_way:
+                    copies = _copies(arrival) if self.walker.goes_back else []
+                    for other in self._without(arrival, number, start):
+                        if other.outcome != node.outcome or _copies(other) != copies:
                             return
                         takers.add(other.node)
         if takers:
@@ -176,11 +177,12 @@ class _Lint:
             reason = f"without it {self._names(sorted(takers))} would {does} the same packets"
             self._tell(Kind.REDUNDANT, node, reason, by=sorted(takers))
 
-    def _without(self, region: Region, number: int, start: int) -> Iterator[Arrival]:
+    def _without(self, arrival: Arrival, number: int, start: int) -> Iterator[Arrival]:
         """What happens to packets that come to a rule, if it is not there."""
-        # Where a call comes back to is not known in the middle of the way.
-        begin = start if self.walker.goes_back else number
-        return self.walker.arrivals(region, begin, without=number)
+        if self.walker.goes_back:
+            # Where a call comes back to is not known in the middle of the way.
+            return self.walker.arrivals(arrival.region, start, without=number)
+        return self.walker.arrivals(arrival.region, number, without=number, forgot=arrival.forgot)
 
     # User chains
 
@@ -199,3 +201,8 @@ class _Lint:
                 self.found.append(Finding(Kind.LOOPING_CHAIN, label, node.line, (label,), reason, shown, label))
         except TooManyPiecesError as error:
             self.undecided.append(("chains", str(error)))
+
+
+def _copies(arrival: Arrival) -> list[Outcome]:
+    """What left on the way."""
+    return [outcome for _, outcome in arrival.on_the_way]

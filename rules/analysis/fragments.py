@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 from rules.analysis.finding import Kind, outcome_words
 from rules.analysis.program import Flow, Node
-from rules.analysis.rewritten import Told
+from rules.analysis.rewritten import Collecting, Told
 from rules.analysis.space import Region, intersection
 from rules.analysis.survey import Survey
 from rules.analysis.walk import Arrival
 from rules.fields import MORE_FRAGMENTS, OFFSET_MASK
 
-__all__ = ["Collecting", "fragments"]
+__all__ = ["fragments"]
 
 _REFUSED = frozenset({"deny", "unreach", "reset", "DENY", "REJECT"})
 _ACCEPTED = frozenset({"allow", "fwd", "nat", "ACCEPT", "MASQ", "REDIRECT"})
@@ -21,9 +21,6 @@ _TRANSPORT = frozenset(
     {"source_port", "destination_port", "tcp_flags", "icmp_type", "icmp_code", "tcp_sequence", "tcp_acknowledgment"}
     | {"tcp_window", "tcp_options"}
 )
-
-Collecting = dict[str, frozenset[str]]
-"""For ``divert`` and ``tee``, the hooks at which fragments that match are collected until the datagram is whole."""
 
 
 def fragments(survey: Survey, node: Node, arrivals: list[Arrival], collecting: Collecting) -> Iterator[Told]:

@@ -394,7 +394,9 @@ def _acting(rule: Rule, base: Node, rules: RuleSet, first_from: Callable[[int], 
         return replace(base, flow=Flow.RETURNS, target=END_OF_CALLS, counts=True)
     if effect.action is Action.TEE:
         goes_on = rules.switches.tee_original == "next rule"
-        return replace(base, flow=Flow.NEXT if goes_on else Flow.ENDS, outcome=("tee", argument))
+        return replace(
+            base, flow=Flow.NEXT if goes_on else Flow.ENDS, outcome=("tee", argument), forgets_origin=goes_on
+        )
     outcome: Outcome = (effect.action.value,)
     if effect.action in (Action.DIVERT, Action.UNREACH, Action.NAT):
         outcome = (effect.action.value, argument)

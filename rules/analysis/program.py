@@ -69,6 +69,8 @@ class Node:
     """The end of a list, or a check before it, which nobody wrote."""
     loop_outcome: Outcome = ()
     """CALLS: what happens to a packet that is still on its way through the target already (Linux)."""
+    forgets_origin: bool = False
+    """NEXT: for the rest of the search the packet is one that no divert socket wrote (bsd.md X-9)."""
     asks_ports: bool = False
     """Some question is about ports."""
 

@@ -216,6 +216,9 @@ class Space:
         cuts = {0}
         for low, high in intervals(blocks, width):
             cuts |= {low, high + 1}
+        if name == "ttl":
+            # What comes in with one more goes out with that.
+            cuts |= {cut + 1 for cut in cuts}
         if name == "total_length":
             cuts |= {20, *_HEADERS.values(), *_SEEN.values()}
         starts = sorted(cut for cut in cuts if cut < 1 << width)

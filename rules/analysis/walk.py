@@ -42,6 +42,8 @@ class Arrival:
     """The nodes that matched before."""
     certain: bool
     """Whether every packet of the piece is sure to come here."""
+    forgot: bool = False
+    """Whether rules no longer see that a divert socket wrote it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class _Piece:
     on_the_way: tuple[tuple[int, Outcome], ...] = ()
     matched: tuple[int, ...] = ()
     certain: bool = True
+    forgot: bool = False
 
 
 class Walker:
@@ -65,6 +68,10 @@ class Walker:
         self._fragment = program.space.index["fragment"]
         whole = program.space.dimensions[self._fragment].where(lambda value: not value & (MORE_FRAGMENTS | OFFSET_MASK))
         self._whole = whole
+        self._origin = program.space.index.get("reinjected")
+        self._matches = {False: [node.matches for node in program.nodes]}
+        if any(node.forgets_origin for node in program.nodes):
+            self._matches[True] = [tuple(self._by_whom_ever(node)) for node in program.nodes]
         self._everyone = (1 << len(program.nodes)) - 1
         self.goes_back = any(
             node.flow in (Flow.CALLS, Flow.RETURNS) or (node.flow is Flow.JUMPS and node.target <= number)
@@ -72,16 +79,22 @@ class Walker:
         )
 
     def arrivals(
-        self, region: Region, start: int, *, until: int | None = None, without: int | None = None
+        self,
+        region: Region,
+        start: int,
+        *,
+        until: int | None = None,
+        without: int | None = None,
+        forgot: bool = False,
     ) -> Iterator[Arrival]:
         """Follow a region from a node to its ends; with ``until``, to where it matches that node, and nowhere else.
 
         ``without``: a node that is passed by as if it were not there.  Pieces come out one by one, so who needs one
-        packet need not wait for all.
+        packet need not wait for all.  ``forgot``: see :attr:`Arrival.forgot`.
 
         :raises TooManyPiecesError: when there is no end to it.
         """
-        pieces = [_Piece(region, start)]
+        pieces = [_Piece(region, start, forgot=forgot)]
         for _ in range(MOST_STEPS):
             if not pieces:
                 return
@@ -98,17 +111,17 @@ class Walker:
             inner = replace(piece, region=inside, node=position, certain=piece.certain and node.certain)
             loops = bool(node.loop_outcome) and self._is_inside(node.target, piece.calls)
             if loops and until is None:
-                yield Arrival(inside, position, node.loop_outcome, inner.on_the_way, inner.matched, inner.certain)
+                yield _arrival(inner, node.loop_outcome)
             elif loops and position != until:
                 continue
             elif position == until or (until is None and node.flow is Flow.ENDS):
-                yield Arrival(inside, position, node.outcome, inner.on_the_way, inner.matched, inner.certain)
+                yield _arrival(inner, node.outcome)
             elif node.flow is Flow.COLLECTS:
                 for part, is_whole in self._whole_and_not(inside):
                     if is_whole:
                         pieces.append(_moved(replace(inner, region=part), node))
                     elif until is None:
-                        yield Arrival(part, position, node.outcome, inner.on_the_way, inner.matched, inner.certain)
+                        yield _arrival(replace(inner, region=part), node.outcome)
             elif node.flow is not Flow.ENDS:
                 pieces.append(_moved(inner, node))
         raise TooManyPiecesError(f"more than {MOST_STEPS:,} steps")
@@ -122,32 +135,43 @@ class Walker:
             if part:
                 yield (*region[: self._fragment], part, *region[self._fragment + 1 :]), is_whole
 
+    def _by_whom_ever(self, node: Node) -> Iterator[Region]:
+        """What a node matches of packets of which it is forgotten that a divert socket wrote them."""
+        at = self._origin
+        if at is None:
+            yield from node.matches
+            return
+        origin = self.program.space.dimensions[at]
+        for region in node.matches:
+            if region[at] & origin.holds(None):
+                yield (*region[:at], origin.full, *region[at + 1 :])
+
     def _is_inside(self, target: int, calls: tuple[int, ...]) -> bool:
         """Whether a chain that is called is still on the way here."""
         return any(self.program.nodes[back - 1].target == target for back in calls)
 
     def _next(self, piece: _Piece, without: int | None) -> tuple[int, Region, list[Region]] | None:
         """The first node from the piece's on that matches some of it: which, what it takes, and what it leaves."""
-        nodes = self.program.nodes
-        candidates = self._candidates(piece.region) >> piece.node
+        matches = self._matches[piece.forgot]
+        candidates = self._candidates(piece) >> piece.node
         position = piece.node
         while candidates:
             step = (candidates & -candidates).bit_length() - 1
             candidates >>= step + 1
             position += step
             if position != without:
-                for alternative in nodes[position].matches:
+                for alternative in matches[position]:
                     inside = intersection(piece.region, alternative)
                     if inside is not None:
                         return position, inside, list(difference(piece.region, alternative))
             position += 1
         return None
 
-    def _candidates(self, region: Region) -> int:
-        """The nodes that may match something of a region, as bits."""
+    def _candidates(self, piece: _Piece) -> int:
+        """The nodes that may match something of a piece, as bits."""
         found = self._everyone
-        for atoms, index in zip(region, self._index, strict=True):
-            if index is None or atoms.bit_count() > _FEW_ATOMS:
+        for position, (atoms, index) in enumerate(zip(piece.region, self._index, strict=True)):
+            if index is None or (piece.forgot and position == self._origin) or atoms.bit_count() > _FEW_ATOMS:
                 continue
             everywhere, by_atom = index
             here = everywhere
@@ -157,6 +181,10 @@ class Walker:
                 atoms ^= low
             found &= here
         return found
+
+
+def _arrival(piece: _Piece, outcome: Outcome) -> Arrival:
+    return Arrival(piece.region, piece.node, outcome, piece.on_the_way, piece.matched, piece.certain, piece.forgot)
 
 
 def _moved(piece: _Piece, node: Node) -> _Piece:
@@ -177,6 +205,7 @@ def _moved(piece: _Piece, node: Node) -> _Piece:
         calls=calls,
         on_the_way=told,
         matched=(*piece.matched, piece.node),
+        forgot=piece.forgot or node.forgets_origin,
     )
 
 

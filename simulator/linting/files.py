@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from rules.analysis import ipchains, ipfw
-from rules.analysis.fragments import Collecting
 from rules.analysis.program import Program
+from rules.analysis.rewritten import Collecting
 from rules.blocks import Block
 from simulator.checking.checker import Checker, checker_for
 from simulator.checking.loading import load

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +20,8 @@ _BY_A_PACKET = frozenset(
     {Kind.DIVERTED_TWICE, Kind.DIVERT_LOOP, Kind.FRAGMENTS_LOST, Kind.FRAGMENTS_SLIP, Kind.PROFILE_DEPENDENT}
 )
 """Kinds that are claimed of one packet, and not without it."""
+
+_LET_THROUGH = ("accept", "fwd", "tee")
 
 
 @dataclass(frozen=True)
@@ -100,13 +102,33 @@ def _shows(checker: Checker, finding: Finding, packet: Shown) -> bool:
         return False
     if finding.kind is not Kind.DIVERTED_TWICE or not isinstance(finding.rule, int):
         return True
-    again = replace(packet, reinjected=packet.hook)
-    if any(meets(tried(checker, again, start_after=finding.rule), by) for by in finding.by):
+    *back, end = _written_back(checker, replace(packet, reinjected=packet.hook), finding.rule)
+    if any(answer["decided_by"] in finding.by for answer in (*back, end)):
         return True
+    if packet.hook != "in" or end["verdict"] not in _LET_THROUGH:
+        return False
     # By the other pass: the same packet on its way out, by some interface.
     names = {packet.interface, *_interfaces(checker)}
-    out = (replace(packet, hook="out", interface=name, received_on=packet.interface) for name in names)
-    return any(meets(tried(checker, each), by) for each in out for by in finding.by)
+    out = (replace(packet.forwarded, hook="out", interface=name, received_on=packet.interface) for name in names)
+    return any(_end(tried(checker, each))["decided_by"] in finding.by for each in out)
+
+
+def _written_back(checker: Checker, packet: Shown, tag: int) -> Iterator[Mapping[str, Any]]:
+    """What becomes of a packet that programs write back as they got it, until none gets it any more, or one gets it
+    from the same rule again."""
+    given: set[int] = set()
+    while tag not in given:
+        given.add(tag)
+        answer = _end(tried(checker, packet, start_after=tag))
+        yield answer
+        if answer["verdict"] != "divert":
+            return
+        tag = answer["decided_by"]
+
+
+def _end(answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What becomes of the packet itself, behind the copies of tee."""
+    return _end(answer["tee_then"]) if "tee_then" in answer else answer
 
 
 def _interfaces(checker: Checker) -> set[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rules.analysis.program import Label
@@ -36,6 +36,13 @@ class Shown:
         """Where it is, as questions say it."""
         given: dict[str, Any] = {"hook": self.hook, "chain": self.hook, "interface": self.interface}
         return given | {"received_on": self.received_on, "reinjected": self.reinjected}
+
+    @property
+    def forwarded(self) -> Shown:
+        """With a TTL one less."""
+        header = ipv4.parse(self.octets)
+        payload = self.octets[20 + len(header.options) :]
+        return replace(self, octets=replace(header, ttl=header.ttl - 1).emit(payload))
 
     @property
     def words(self) -> str:

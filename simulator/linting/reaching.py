@@ -34,7 +34,7 @@ def reaching(file: RuleFile, label: Label, verdict: str | None = None) -> tuple[
     survey = Survey(program)
     for number in numbers:
         for arrival in survey.first_arrivals(number):
-            for after in survey.walker.arrivals(arrival.region, number):
+            for after in survey.walker.arrivals(arrival.region, number, forgot=arrival.forgot):
                 packet = shown(witness(program.space, after.region))
                 if packet.reinjected is not None:
                     continue

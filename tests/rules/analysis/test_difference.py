@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from itertools import product
+from random import Random
+from typing import Any
 
+from alike import Asked, classes, lowest, others
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
@@ -12,44 +17,56 @@ from rules.analysis.ipfw import build
 from rules.fields import Header
 from rules.ipfw import RuleSet
 
-ADDRESSES = ["any", "10.0.0.0/31", "10.0.0.1", "not 10.0.0.1"]
-PROTOCOLS = ["ip", "tcp", "udp"]
+ADDRESSES = ["any", "any", "10.0.0.0/31", "10.0.0.1", "not 10.0.0.1"]
+PROTOCOLS = ["ip", "ip", "tcp", "udp"]
 PORTS = ["", " 80", " 80-90"]
-OPTIONS = ["", "", " in", " out", " frag"]
-ACTIONS = ["allow", "deny", "skipto 400", "count", "reject"]
+OPTIONS = ["", "", " in", " out", " frag", " diverted"]
+ACTIONS = ["allow", "allow", "deny", "deny", "skipto 400", "count", "reject", "divert 5000", "tee 5000", "tee 6000"]
+
+Body = tuple[str, str, str, str, str]
+"""Action, protocol, source, port, option."""
+
+
+def questions(body: Body) -> Iterator[str]:
+    _, protocol, source, port, option = body
+    yield f"{protocol} from any to any{port}"
+    yield f"ip from {source} to any{option}"
 
 
 @st.composite
-def bodies(draw: st.DrawFn) -> list[str]:
+def lists(draw: st.DrawFn, most: int = 12) -> list[tuple[int, Body]]:
+    """Numbers and bodies."""
     found = []
-    for number in range(1, draw(st.integers(1, 4)) + 1):
+    for number in range(1, draw(st.integers(0, most)) + 1):
         protocol = draw(st.sampled_from(PROTOCOLS))
-        ports = draw(st.sampled_from(PORTS)) if protocol != "ip" else ""
-        words = [draw(st.sampled_from(each)) for each in (ACTIONS, ADDRESSES, OPTIONS)]
-        found.append(f"add {number}00 {words[0]} {protocol} from {words[1]} to any{ports}{words[2]}")
+        port = draw(st.sampled_from(PORTS)) if protocol != "ip" else ""
+        action, source, option = (draw(st.sampled_from(each)) for each in (ACTIONS, ADDRESSES, OPTIONS))
+        found.append((number * 100, (action, protocol, source, port, option)))
     return found
 
 
-SPACE = [
-    Header(
-        source=source,
-        destination=1,
-        protocol=protocol,
-        fragment=fragment,
-        total_length=100,
-        source_port=1 if has else None,
-        destination_port=port if has else None,
-        tcp_flags=2 if protocol == 6 and has else None,
-        receive_interface="em0",
-        transmit_interface=leaves,
-    )
-    for source in (0x0A000000, 0x0A000001, 0x0A000002)
-    for protocol in (6, 17, 47)
-    for fragment in (0, 0x2000, 5)
-    for port in (80, 85, 7)
-    for leaves in (None, "em1")
-    for has in [protocol != 47 and fragment != 5]
-]
+@st.composite
+def pairs(draw: st.DrawFn) -> tuple[list[tuple[int, Body]], list[tuple[int, Body]]]:
+    """Two lists, mostly near each other: one rule changed, left out or put in, two exchanged."""
+    one = draw(lists())
+    change = draw(st.sampled_from(["other", "change", "leave out", "put in", "exchange", "renumber", "same"]))
+    if change == "other":
+        return one, draw(lists(most=5))
+    other = list(one)
+    at = draw(st.integers(0, len(one)))
+    new = draw(lists(most=1)) or [(100, ("count", "ip", "any", "", ""))]
+    if change == "put in":
+        other.insert(at, (at * 100 + 50, new[0][1]))
+    elif change == "renumber":
+        other = [(number + 10, body) for number, body in one]
+    elif at < len(one):
+        if change == "change":
+            other[at] = (one[at][0], new[0][1])
+        elif change == "leave out":
+            del other[at]
+        elif change == "exchange" and at:
+            other[at - 1 : at + 1] = [(one[at - 1][0], one[at][1]), (one[at][0], one[at - 1][1])]
+    return one, other
 
 
 def made(commands: list[str]) -> RuleSet:
@@ -59,19 +76,104 @@ def made(commands: list[str]) -> RuleSet:
     return rules
 
 
-@settings(max_examples=int(os.environ.get("DIVERTSIM_EXAMPLES", "60")), deadline=None)
-@given(bodies(), bodies(), st.booleans())
-def test_a_difference_is_found_exactly_if_there_is_one(one: list[str], other: list[str], near: bool) -> None:
-    other = [*one[:-1], *other[-1:]] if near else other
+def commands(drawn: list[tuple[int, Body]]) -> list[str]:
+    return [
+        f"add {number} {action} {protocol} from {source} to any{port}{option}"
+        for number, (action, protocol, source, port, option) in drawn
+    ]
+
+
+def _packets() -> Iterator[Header]:
+    for source, protocol, fragment, port, leaves, wrote in product(
+        (0x0A000000, 0x0A000001, 0x0A000002),
+        (6, 17, 47),
+        (0, 0x2000, 5),
+        (80, 85, 7),
+        (None, "em1"),
+        (None, "in", "out"),
+    ):
+        has = protocol != 47 and fragment != 5
+        yield Header(
+            source=source,
+            destination=1,
+            protocol=protocol,
+            fragment=fragment,
+            total_length=100,
+            source_port=1 if has else None,
+            destination_port=port if has else None,
+            tcp_flags=2 if protocol == 6 and has else None,
+            receive_interface="em0",
+            transmit_interface=leaves,
+            reinjected=wrote,
+        )
+
+
+def _matching(body: str) -> Any:
+    rules = made([f"add 1 allow {body}"])
+    return lambda packet: 1 in rules.evaluate(packet).counted
+
+
+SPACE = Asked(list(_packets()), _matching)
+WRITTEN = sum(1 << index for index, packet in enumerate(SPACE.points) if packet.reinjected)
+
+End = tuple[tuple[Any, ...], ...]
+
+
+def search(rules: RuleSet, packet: Header, tag: int = 0) -> tuple[End, tuple[int, ...]]:
+    """The copies of tee and the end; and the rules that decided each."""
+    verdict = rules.evaluate(packet, tag)
+    found, deciders = [], []
+    while True:
+        assert verdict.rule is not None
+        found.append((verdict.action, verdict.port, verdict.code))
+        deciders.append(verdict.rule)
+        if verdict.resume is None:
+            return tuple(found), tuple(deciders)
+        verdict = rules.evaluate(packet, resume=verdict.resume)
+
+
+def differ(one: RuleSet, other: RuleSet, alike: list[int]) -> bool:
+    """Whether something else becomes of any packet: in a first pass, or behind two rules that gave one to a program."""
+    begun, coming = {(0, 0)}, [(0, 0)]
+    while coming:
+        tags = coming.pop()
+        for group in alike:
+            if tags == (0, 0) or group & WRITTEN:
+                packet = SPACE.points[lowest(group)]
+                (ends, deciders), (others_ends, others_deciders) = (
+                    search(rules, packet, tag) for rules, tag in zip((one, other), tags, strict=True)
+                )
+                if ends != others_ends:
+                    return True
+                for (_, port, _), *pair in zip(ends, deciders, others_deciders, strict=True):
+                    if port and tuple(pair) not in begun:
+                        begun.add((pair[0], pair[1]))
+                        coming.append((pair[0], pair[1]))
+    return False
+
+
+@settings(max_examples=int(os.environ.get("DIVERTSIM_EXAMPLES", "300")), deadline=None)
+@given(pairs(), st.randoms(use_true_random=False))
+def test_a_difference_is_found_exactly_if_there_is_one(
+    drawn: tuple[list[tuple[int, Body]], list[tuple[int, Body]]], random: Random
+) -> None:
+    one, other = (commands(each) for each in drawn)
     note("\n".join([*one, "--", *other]))
     first, second = made(one), made(other)
     extra = [cut for rules in (first, second) for cut in cuts(build(rules, short=True).space)]
     programs = [build(rules, extra=extra, short=True) for rules in (first, second)]
     found = list(differences(programs[0], programs[1]))
-    before = [first.evaluate(packet) for packet in SPACE]
-    after = [second.evaluate(packet) for packet in SPACE]
-    differ = any((a.action, a.code) != (b.action, b.code) for a, b in zip(before, after, strict=True))
-    assert bool(found) == differ
+    matching = [SPACE.all(questions(body)) for each in drawn for _, body in each]
+    alike = classes(SPACE.everything, [*matching, WRITTEN])
+    for group in alike:
+        for index in others(group, random):
+            for rules in (first, second):
+                assert search(rules, SPACE.points[index]) == search(rules, SPACE.points[lowest(group)])
+    assert bool(found) == differ(first, second, alike)
     for each in found:
-        answers = [rules.evaluate(each.witness.header) for rules in (first, second)]
-        assert tuple(answer.rule for answer in answers) == (each.one, each.other)
+        tags = each.behind or (0, 0)
+        answers = [
+            search(rules, each.witness.header, int(tag)) for rules, tag in zip((first, second), tags, strict=True)
+        ]
+        assert (answers[0][1][-1], answers[1][1][-1]) == (each.one, each.other)
+        assert answers[0][0] != answers[1][0]
