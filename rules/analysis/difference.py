@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from rules.analysis.program import END_OF_CALLS, Flow, Label, Outcome, Program
-from rules.analysis.space import Region, Space, intersection
+from rules.analysis.space import Region, Space, difference, intersection
 from rules.analysis.walk import Arrival, Walker
 from rules.analysis.witness import Witness, witness
 
@@ -38,6 +38,8 @@ class Difference:
     certain: bool
     """Else something other than header fields may decide."""
     witness: Witness
+    ways: tuple[tuple[Label, ...], tuple[Label, ...]]
+    """In each program the rules that did something with it or a copy of it, in order."""
     behind: tuple[Label, Label] | None = None
     """In each program the rule that gave the packet to a socket (or pipe, ...) before, if one did; the search goes on
     behind it."""
@@ -88,20 +90,53 @@ def differences(
     :raises rules.analysis.walk.TooManyPiecesError: when it cannot be decided.
     """
     walkers = Walker(one), Walker(other)
-    told: set[tuple[int, int]] = set()
+    told: set[tuple[object, ...]] = set()
+    perhaps: dict[tuple[object, ...], Difference] = {}
     searches = list(_starts(one, other, written))
     begun: set[tuple[int, int]] = set()
     while searches:
         search = searches.pop(0)
-        for arrival in walkers[0].arrivals(search.region, search.begins[0]):
-            for met in walkers[1].arrivals(arrival.region, search.begins[1]):
+        for arrival in _checked(walkers[0], search.region, search.begins[0]):
+            for met in _checked(walkers[1], arrival.region, search.begins[1]):
                 outcomes = _all(arrival, same), _all(met, same)
                 if outcomes[0] == outcomes[1]:
-                    for pair in zip(_given(arrival), _given(met), strict=True):
-                        searches += _returns(one, other, pair, begun)
-                elif (arrival.node, met.node) not in told:
-                    told.add((arrival.node, met.node))
-                    yield _difference(one, other, arrival, met, outcomes, search)
+                    for given in zip(_given(arrival), _given(met), strict=True):
+                        searches += _returns(one, other, given, begun)
+                elif (pair := _pair(one, other, arrival, met)) not in told:
+                    if search.certain and arrival.certain and met.certain:
+                        told.add(pair)
+                        yield _difference(one, other, arrival, met, outcomes, search)
+                    elif pair not in perhaps:
+                        perhaps[pair] = _difference(one, other, arrival, met, outcomes, search)
+    yield from (each for pair, each in perhaps.items() if pair not in told)
+
+
+def _checked(walker: Walker, region: Region, begin: int) -> Iterator[Arrival]:
+    """What becomes of packets that begin somewhere: the checks before all rules look at them first."""
+    program = walker.program
+    rest = [region]
+    for number in range(program.checks if begin else 0):
+        node, before, rest = program.nodes[number], rest, []
+        for piece in before:
+            pieces = [piece]
+            for match in node.matches:
+                inside = intersection(piece, match)
+                if inside is not None:
+                    yield Arrival(inside, number, node.outcome, (), (), node.certain)
+                pieces = [part for each in pieces for part in difference(each, match)]
+            rest += pieces
+    for piece in rest:
+        yield from walker.arrivals(piece, begin)
+
+
+def _pair(one: Program, other: Program, arrival: Arrival, met: Arrival) -> tuple[object, ...]:
+    """Who decides: several nodes may be one check before the rules."""
+    nodes = one.nodes[arrival.node], other.nodes[met.node]
+    return tuple((node.label, node.line) for node in nodes)
+
+
+def _labels(program: Program, arrival: Arrival) -> tuple[Label, ...]:
+    return tuple(program.nodes[node].label for node in _given(arrival))
 
 
 def _given(arrival: Arrival) -> list[int]:
@@ -143,6 +178,7 @@ def _difference(
         outcomes,
         search.certain and arrival.certain and met.certain,
         witness(one.space, met.region),
+        (_labels(one, arrival), _labels(other, met)),
         search.behind,
     )
 

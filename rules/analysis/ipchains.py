@@ -74,7 +74,7 @@ def build(
     space = Space(used, cut, places, short=True)
     builder = _Builder(tables, space, lines or {}, hooks)
     nodes = builder.nodes()
-    return Program(space, tuple(nodes), builder.starts, "ipchains", tuple(places), builder.user_chains)
+    return Program(space, tuple(nodes), builder.starts, "ipchains", tuple(places), chains=builder.user_chains)
 
 
 def _asked(entries: Iterable[Entry], switches: Switches) -> tuple[set[str], dict[str, list[Block]]]:

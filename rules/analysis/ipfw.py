@@ -23,6 +23,7 @@ from rules.fields import OFFSET_MASK, TCP
 from rules.ipfw.bound import TABLEARG
 from rules.ipfw.chain import RESERVED_SET
 from rules.ipfw.compiled import ready
+from rules.ipfw.first.bogus import GUARD, guarded
 from rules.ipfw.questions import (
     AddressInTable,
     AddressIsLocal,
@@ -43,22 +44,6 @@ __all__ = ["HOOKS", "build"]
 
 HOOKS = ("in", "out")
 
-_TRANSPORT = frozenset(
-    {
-        "source_port",
-        "destination_port",
-        "icmp_type",
-        "icmp_code",
-        "tcp_flags",
-        "tcp_sequence",
-        "tcp_acknowledgment",
-        "tcp_window",
-        "tcp_options",
-        "tcp_data_length",
-    }
-)
-_LENGTHS = frozenset({"total_length"})
-_OPTIONS = frozenset({"options", "tcp_options"})
 _PORTS = frozenset({"source_port", "destination_port"})
 _GOES_ON = frozenset({Action.COUNT, Action.SETFIB, Action.SETDSCP, Action.SETMARK})
 _HELD = frozenset({Action.PIPE, Action.QUEUE, Action.NAT})
@@ -72,7 +57,6 @@ class _Question:
     test: Test | None
     blocks: Blocks | None = None
     reason: str | None = None
-    transport: bool = False
     ports: bool = False
 
 
@@ -82,6 +66,8 @@ class _Draft:
 
     entry: Entry
     blocks: list[list[_Question]] = field(default_factory=list)
+    guarded: int | None = None
+    """Behind so many blocks TCP fragments with offset 1 are dropped, where a rule does that (bsd.md F-13)."""
 
 
 def build(
@@ -116,7 +102,7 @@ def build(
     space = Space(used, cut, places, short=short)
     checks = _checks(space, rules) if short else []
     nodes = [*checks, *_nodes(drafts, rules, space, lines or {}, len(checks))]
-    return Program(space, tuple(nodes), dict.fromkeys(HOOKS, 0), "ipfw", tuple(places))
+    return Program(space, tuple(nodes), dict.fromkeys(HOOKS, 0), "ipfw", tuple(places), len(checks))
 
 
 # Questions
@@ -125,7 +111,11 @@ def build(
 def _draft(entry: Entry, rules: RuleSet, knows_host: bool) -> _Draft:
     draft = _Draft(entry)
     block: list[_Question] = []
-    for element in entry.rule.elements:
+    elements = entry.rule.elements
+    for element in guarded(elements) if rules.switches.tcp_rules_refuse_offset_one else elements:
+        if element is GUARD:
+            draft.guarded = len(draft.blocks)
+            continue
         if isinstance(element.question, Comment) and not element.negated:
             continue
         block.append(_question(element, rules, knows_host))
@@ -140,10 +130,9 @@ def _draft(entry: Entry, rules: RuleSet, knows_host: bool) -> _Draft:
 def _question(element: Element, rules: RuleSet, knows_host: bool) -> _Question:
     question = element.question
     reason = _reason(question, rules, knows_host)
-    transport = bool(question.reads & _TRANSPORT)
     ports = bool(question.reads & _PORTS)
     if reason is not None:
-        return _Question(None, None, reason=reason, transport=transport, ports=ports)
+        return _Question(None, None, reason=reason, ports=ports)
     (made,) = ready((replace(element, or_next=False),), rules.world) or (None,)
     test: Test = made.test if made is not None else (lambda fields: not element.negated)
     dimensions = {DIMENSION_OF.get(name) for name in question.reads - {"protocol"}} or {
@@ -152,13 +141,11 @@ def _question(element: Element, rules: RuleSet, knows_host: bool) -> _Question:
     if "tcp_options" in question.reads:
         dimensions = {"tcp_options"}
     if not dimensions:
-        return _Question("protocol", lambda fields: test(fields), transport=False)
+        return _Question("protocol", lambda fields: test(fields))
     if None in dimensions or len(dimensions) > 1:
-        return _Question(
-            None, None, reason=f"a question about {', '.join(sorted(question.reads))}", transport=transport
-        )
+        return _Question(None, None, reason=f"a question about {', '.join(sorted(question.reads))}")
     (dimension,) = dimensions
-    return _Question(dimension, test, _blocks(element, rules), transport=transport, ports=ports)
+    return _Question(dimension, test, _blocks(element, rules), ports=ports)
 
 
 def _blocks(element: Element, rules: RuleSet) -> Blocks | None:
@@ -248,23 +235,29 @@ def _checks(space: Space, rules: RuleSet) -> list[Node]:
     )
     found = [replace(short, outcome=(Action.DENY.value,), is_policy=True)]
     if rules.switches.offset_one_is_bogus:
-        bogus = list(space.everything)
-        for name, test in (
-            ("protocol", lambda value: value == TCP),
-            ("fragment", lambda value: value & OFFSET_MASK == 1),
-        ):
-            bogus[space.index[name]] = space.dimensions[space.index[name]].where(test)
-        matches = tuple(part for valid in space.valid() if (part := intersection(tuple(bogus), valid)) is not None)
-        words = "a TCP fragment with offset 1"
-        found.append(Node("bogus fragment", words, None, matches, Flow.ENDS, (Action.DENY.value,), is_policy=True))
+        found.append(_bogus("bogus fragment", space, space.valid()))
     return found
 
 
+def _bogus(label: str, space: Space, regions: Iterable[Region]) -> Node:
+    """Drops TCP fragments with offset 1."""
+    bogus = list(space.everything)
+    for name, test in (
+        ("protocol", lambda value: value == TCP),
+        ("fragment", lambda value: value & OFFSET_MASK == 1),
+    ):
+        bogus[space.index[name]] = space.dimensions[space.index[name]].where(test)
+    matches = tuple(part for region in regions if (part := intersection(tuple(bogus), region)) is not None)
+    words = "a TCP fragment with offset 1"
+    return Node(label, words, None, matches, Flow.ENDS, (Action.DENY.value,), is_policy=True)
+
+
 def _nodes(drafts: list[_Draft], rules: RuleSet, space: Space, lines: Mapping[int, int], offset: int) -> list[Node]:
-    """The nodes; a rule with state is two, since it looks for state before it asks anything."""
+    """The nodes; a rule with state is two, since it looks for state before it asks anything, and so is one that drops
+    packets when it comes to a certain question."""
     changes_tos = any(draft.entry.rule.effect.action is Action.SETDSCP for draft in drafts)
     looks_at_options = {"options", "tcp_options"} & set(space.names) and "total_length" in space.names
-    made: list[tuple[Rule, Node | None, Node]] = []
+    made: list[tuple[Rule, list[Node], Node]] = []
     for draft in drafts:
         rule = draft.entry.rule
         excluded = set()
@@ -272,7 +265,7 @@ def _nodes(drafts: list[_Draft], rules: RuleSet, space: Space, lines: Mapping[in
             excluded.add("tos")
         if looks_at_options:
             excluded.add("total_length")
-        matches, reasons = _matches(draft, space, excluded)
+        matches, reasons = _matches(draft.blocks, draft.entry, space, excluded)
         base = Node(
             label=rule.number,
             words=str(replace(rule, number=0, set=0)),
@@ -282,10 +275,10 @@ def _nodes(drafts: list[_Draft], rules: RuleSet, space: Space, lines: Mapping[in
             certain=not reasons,
             reasons=tuple(reasons),
             asks_ports=any(question.ports for block in draft.blocks for question in block),
-            counts=rule.log is not None or rule.tag is not None or rule.state is not None or _refuses(draft, rules),
+            counts=rule.log is not None or rule.tag is not None or rule.state is not None or draft.guarded is not None,
             is_policy=rule.number == DEFAULT_RULE and rule.set == RESERVED_SET and draft.entry is rules.chain.default,
         )
-        state = None
+        before = []
         if rule.state is not None or rule.effect.action is Action.CHECK_STATE:
             state = Node(
                 label=rule.number,
@@ -297,23 +290,24 @@ def _nodes(drafts: list[_Draft], rules: RuleSet, space: Space, lines: Mapping[in
                 certain=False,
                 reasons=("dynamic state",),
             )
-        made.append((rule, state, base))
+            before.append(state)
+        if draft.guarded is not None:
+            regions, why = _matches(draft.blocks[: draft.guarded], draft.entry, space, excluded)
+            guard = _bogus("refused fragment", space, regions)
+            before.append(replace(guard, certain=not why, reasons=tuple(why)))
+        made.append((rule, before, base))
     return _linked(made, rules, offset)
 
 
-def _refuses(draft: _Draft, rules: RuleSet) -> bool:
-    """Whether the rule drops TCP fragments with offset 1 that come to its questions about the transport header."""
-    looks = any(question.transport for block in draft.blocks for question in block)
-    return rules.switches.tcp_rules_refuse_offset_one and looks
-
-
-def _matches(draft: _Draft, space: Space, excluded: set[str]) -> tuple[tuple[Region, ...], list[str]]:
-    """What a rule may match: disjoint regions, and why not all of it is certain."""
+def _matches(
+    blocks: Iterable[list[_Question]], entry: Entry, space: Space, excluded: set[str]
+) -> tuple[tuple[Region, ...], list[str]]:
+    """What a rule may match that asks this: disjoint regions, and why not all of it is certain."""
     reasons: list[str] = []
     regions: list[Region] = list(space.valid())
-    if draft.entry.rule.chance is not None:
+    if entry.rule.chance is not None:
         reasons.append("chance (prob)")
-    for block in draft.blocks:
+    for block in blocks:
         sets: list[Region] = []
         for question in block:
             if question.reason is not None or question.dimension in excluded:
@@ -322,8 +316,8 @@ def _matches(draft: _Draft, space: Space, excluded: set[str]) -> tuple[tuple[Reg
                 break
             assert question.dimension is not None
             assert question.test is not None
-            blocks = None if isinstance(question.blocks, _Cuts) else question.blocks
-            atoms = space.allowed(question.dimension, question.test, blocks)
+            named = None if isinstance(question.blocks, _Cuts) else question.blocks
+            atoms = space.allowed(question.dimension, question.test, named)
             if atoms:
                 sets.append(space.region(question.dimension, atoms))
         regions = list(_within(regions, sets))
@@ -346,22 +340,21 @@ def _within(regions: Iterable[Region], sets: Sequence[Region]) -> Iterator[Regio
             rest = left
 
 
-def _linked(made: list[tuple[Rule, Node | None, Node]], rules: RuleSet, offset: int) -> list[Node]:
+def _linked(made: list[tuple[Rule, list[Node], Node]], rules: RuleSet, offset: int) -> list[Node]:
     """The nodes in order, the first being node ``offset``, jumps pointing at their targets."""
     first_of: list[tuple[int, int]] = []
     count = offset
-    for rule, state, _ in made:
+    for rule, before, _ in made:
         first_of.append((rule.number, count))
-        count += 1 if state is None or rule.effect.action is Action.CHECK_STATE else 2
+        count += len(before) + (rule.effect.action is not Action.CHECK_STATE)
 
     def first_from(number: int) -> int:
         return next((index for other, index in first_of if other >= number), first_of[-1][1])
 
     numbers = {rule.number for rule, _, _ in made}
     nodes: list[Node] = []
-    for rule, state, base in made:
-        if state is not None:
-            nodes.append(state)
+    for rule, before, base in made:
+        nodes += before
         if rule.effect.action is Action.CHECK_STATE:
             continue
         acting = _acting(rule, base, rules, first_from, numbers)

@@ -85,5 +85,7 @@ class Program:
     """Where a packet begins, by its hook."""
     dialect: str
     places: tuple[Place, ...]
+    checks: int = 0
+    """So many nodes at the beginning are checks before any rule, of what comes back as well."""
     chains: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     """User chains: their first node, and the one behind their last."""

@@ -28,9 +28,12 @@ Told = tuple[Kind, str, list[int], Region]
 def _behind(survey: Survey, label: Label) -> int:
     """The node at which a packet goes on that comes back with a tag: the first with a greater number (X-1)."""
     nodes = survey.program.nodes
-    return next(
+    found = next(
         (i for i, each in enumerate(nodes) if isinstance(each.label, int) and each.label > int(label)), len(nodes) - 1
     )
+    while found and isinstance(nodes[found - 1].label, str):
+        found -= 1  # what is dropped on the way into that rule
+    return found
 
 
 def _is_divert(node: Node) -> bool:

@@ -198,7 +198,9 @@ def _moved(piece: _Piece, node: Node) -> _Piece:
     elif node.flow is Flow.RETURNS and calls:
         *rest, target = calls
         calls = tuple(rest)
-    told = (*piece.on_the_way, (piece.node, node.outcome)) if node.outcome else piece.on_the_way
+    # To a whole datagram, reass does nothing.
+    copies = node.outcome and node.flow is Flow.NEXT
+    told = (*piece.on_the_way, (piece.node, node.outcome)) if copies else piece.on_the_way
     return replace(
         piece,
         node=behind if target == END_OF_CALLS else target,

@@ -16,6 +16,12 @@ from simulator.profiles import PROFILES
 
 __all__ = ["diff"]
 
+_PERHAPS = {
+    False: " (perhaps: more than header fields decides)",
+    True: " (perhaps: the packet did not show it when it was tried)",
+}
+"""By whether the analysis is certain."""
+
 
 @click.command()
 @click.argument("a", type=RULES)
@@ -48,11 +54,14 @@ def diff(a: Path, b: Path, profile: str, profile_b: str | None, interfaces: tupl
         }
         click.echo(json.dumps(said, indent=1))
         sys.exit(0 if is_equal else 1)
+    names = [str(a), str(b)]
+    if a == b:
+        names = [f"{a} ({profile})", f"{b} ({profile_b or profile})"]
     for pair in pairs:
         (one, other), (does, instead) = pair.rules, pair.outcomes
-        unsure = "" if pair.difference.certain else " (perhaps: more than header fields decides)"
-        click.echo(f"{a}: {does} by {one}; {b}: {instead} by {other}{unsure}")
-        click.echo(f"    {pair.packet.words}")
+        unsure = "" if pair.is_certain else _PERHAPS[pair.difference.certain]
+        click.echo(f"{names[0]}: {does} by {one}; {names[1]}: {instead} by {other}{unsure}")
+        click.echo(f"    {pair.words}")
     if mixed:
         click.echo("the forward chain is left out: ipfw has no such hook")
     if uncertain and not pairs:

@@ -15,6 +15,9 @@ from simulator.wire import icmp, ipv4, tcp, udp
 
 __all__ = ["Shown", "meets", "shown", "tried"]
 
+_CHAINS = {"in": "input", "out": "output"}
+"""Where ipchains looks at what ipfw has at a hook; its own hooks are its chains."""
+
 
 @dataclass(frozen=True)
 class Shown:
@@ -34,7 +37,11 @@ class Shown:
     @property
     def given(self) -> dict[str, Any]:
         """Where it is, as questions say it."""
-        given: dict[str, Any] = {"hook": self.hook, "chain": self.hook, "interface": self.interface}
+        given: dict[str, Any] = {
+            "hook": self.hook,
+            "chain": _CHAINS.get(self.hook, self.hook),
+            "interface": self.interface,
+        }
         return given | {"received_on": self.received_on, "reinjected": self.reinjected}
 
     @property

@@ -17,7 +17,7 @@ from rules.ipfw.rule import Element
 from rules.ipfw.world import BogusFragmentError
 from rules.predicates import DestinationPort, ProtocolIs, SourcePort, TcpFlags
 
-__all__ = ["guarded"]
+__all__ = ["GUARD", "guarded"]
 
 _OF_THE_SEGMENT = (SourcePort, DestinationPort, MaskedPort, TcpFlags, TcpOptions, Established, OwnedBy)
 
@@ -35,7 +35,7 @@ class _NotBogus:
         return True
 
 
-_GUARD = Element(_NotBogus())
+GUARD = Element(_NotBogus())
 
 
 def guarded(elements: Sequence[Element]) -> Sequence[Element]:
@@ -46,7 +46,7 @@ def guarded(elements: Sequence[Element]) -> Sequence[Element]:
     segment: list[Element] = []
     for block in _blocks(elements):
         (segment if isinstance(block[0].question, _OF_THE_SEGMENT) else header).extend(block)
-    return (*header, _GUARD, *segment)
+    return (*header, GUARD, *segment)
 
 
 def _asks_about_tcp(elements: Sequence[Element]) -> bool:
