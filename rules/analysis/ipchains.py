@@ -10,7 +10,7 @@ policies, are nodes like rules.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rules.analysis.program import Flow, Node, Outcome, Program
@@ -274,15 +274,12 @@ class _Builder:
         return self.space.allowed(name, _of_protocol(question, protocol), blocks)
 
 
-def _of_protocol(question: Predicate, protocol: int | None) -> Callable[[Fields], bool]:
+def _of_protocol(question: Predicate, protocol: int | None) -> Callable[[Header], bool]:
+    """A test of other fields of packets that have this protocol."""
     if protocol is None or "protocol" not in question.reads:
         return question.test
 
-    def test(fields: Fields) -> bool:
-        fields.protocol = protocol  # type: ignore[misc]
-        return question.test(fields)
-
-    return test
+    return lambda fields: question.test(replace(fields, protocol=protocol))
 
 
 def _offset_between(low: int, high: int) -> Callable[[Any], bool]:

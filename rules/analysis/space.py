@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rules.blocks import Block, Blocks
-from rules.fields import DONT_FRAGMENT, ICMP, MORE_FRAGMENTS, OFFSET_MASK, TCP, UDP, Fields, Header
+from rules.fields import DONT_FRAGMENT, ICMP, MORE_FRAGMENTS, OFFSET_MASK, TCP, UDP, Header
 
 __all__ = [
     "ABSENT",
@@ -41,7 +41,7 @@ __all__ = [
 Region = tuple[int, ...]
 """A set of atoms for each dimension of a space, in its order; never with an empty one."""
 
-Test = Callable[[Fields], bool]
+Test = Callable[[Header], bool]
 
 ABSENT = None
 """The value of a field that a packet does not have."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import zip_longest
 
-from rules.analysis.difference import cuts, plain_outcome
+from rules.analysis.difference import plain_outcome
 from rules.analysis.finding import outcome_words
+from rules.analysis.front import Build, in_one_space
 from rules.analysis.program import Label, Node, Program
-from rules.analysis.space import Dimension, Region, difference, intersection
+from rules.analysis.space import Region, difference, intersection
 from rules.analysis.walk import TooManyPiecesError, Walker
 from rules.analysis.witness import witness
 from rules.ipfw.switches import DIALECTS, Dialect
@@ -20,8 +20,6 @@ from simulator.linting.packets import Shown, shown, tried
 from simulator.profiles import PROFILES
 
 __all__ = ["profile_dependent", "same_space"]
-
-_NO_DIMENSION = Dimension("", ())
 
 Told = tuple[Label, int | None, tuple[Label, ...], str, Shown]
 """Rule, line, by, reason, packet."""
@@ -98,25 +96,11 @@ def same_space(file: RuleFile, other: RuleFile, *, short: bool = False) -> tuple
     """
     mixed = file.conditions.is_linux != other.conditions.is_linux
     hooks = {"input": "in", "output": "out"} if mixed else None
-    first = file.program(short=short, hooks=hooks)
-    second = other.program(short=short, hooks=hooks)
-    if all(
-        (one.name, one.atoms) == (two.name, two.atoms)
-        for one, two in zip_longest(first.space.dimensions, second.space.dimensions, fillvalue=_NO_DIMENSION)
-    ):
-        return first, second
-    names = {
-        name
-        for program in (first, second)
-        for place in program.places
-        for name in (place.received_on, place.leaves_by)
-        if name and not name.startswith("other")
-    }
-    extra = [cut for program in (first, second) for cut in cuts(program.space)]
-    return (
-        file.program(short=short, hooks=hooks, extra=extra, names=names),
-        other.program(short=short, hooks=hooks, extra=extra, names=names),
-    )
+
+    def build(side: RuleFile) -> Build:
+        return lambda extra, names: side.program(short=short, hooks=hooks, extra=extra, names=names)
+
+    return in_one_space(build(file), build(other))
 
 
 def _by_line(program: Program) -> dict[tuple[Label, int | None], Node]:
