@@ -26,7 +26,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 # Where the TUN libraries cannot be had, the demo still runs, on memory links, and the live tests skip; so do the tests of
-# filter expressions without libpcap, and those in a browser without selenium.
+# filter expressions without libpcap, those in a browser without selenium, and the SARIF schema's.
 $(demo-ready): pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[lab,scapy]' \
 	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[scapy]' \
@@ -34,7 +34,7 @@ $(demo-ready): pyproject.toml | $(BIN)/python
 	@touch $@
 
 $(develop-ready): pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[lab,filters,browser,test,check]' \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[lab,filters,browser,sarif,test,check]' \
 	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,check]'
 	@touch $@ $(demo-ready)
 

@@ -71,7 +71,7 @@ def lint(
     kinds = (_kinds(only, "--only") or frozenset(Kind)) - _kinds(ignore, "--ignore")
     report = run(read(rules, profile, interfaces, default, dialect), tag=tag, kinds=kinds)
     if sarif_file is not None:
-        made = json.dumps(sarif(report, rules.as_posix(), version("divertsim")), indent=1)
+        made = json.dumps(sarif(report, rules, version("divertsim")), indent=1)
         try:
             sarif_file.write_text(made + "\n", encoding="utf-8")
         except OSError as error:

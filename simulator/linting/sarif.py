@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import Any
+from urllib.parse import quote
 
 from simulator.linting.kinds import ABOUT
 from simulator.linting.lint import Report
@@ -12,8 +14,9 @@ __all__ = ["sarif"]
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
-def sarif(report: Report, uri: str, version: str) -> dict[str, Any]:
-    """One run with one result for each finding; ``uri`` is how the rule file is called."""
+def sarif(report: Report, path: PurePath, version: str) -> dict[str, Any]:
+    """One run with one result for each finding; ``path``: of the rule file, best as seen from the repository."""
+    uri = path.as_uri() if path.is_absolute() else quote(path.as_posix())
     kinds = sorted({each.kind for each in report.found})
     rules = [{"id": kind.value, "shortDescription": {"text": ABOUT[kind]}} for kind in kinds]
     results = []
