@@ -38,6 +38,8 @@ def diff(a: Path, b: Path, profile: str, profile_b: str | None, interfaces: tupl
     are equal, 1 when they differ or that cannot be told because state, chance or routes decide, 2 for a file that makes
     no sense.
     """
+    if str(a) == str(b) == "-":
+        raise click.UsageError("A and B cannot both be standard input (-)")
     first, second = read(a, profile, interfaces), read(b, profile_b or profile, interfaces)
     mixed = first.conditions.is_linux != second.conditions.is_linux
     try:

@@ -59,7 +59,8 @@ def lint(
 ) -> None:
     """What is wrong, or odd, with the rule file RULES, said of all packets at once, with packets that show it.
 
-    RULES has one command a line, with or without the word `ipfw` or `ipchains`.  The kinds of findings:
+    RULES has one command a line, with or without the word `ipfw` or `ipchains`; `-` is standard input.
+    The kinds of findings:
 
     \b
       never-matches, shadowed, redundant, unreached-divert, diverted-twice, divert-loop, fragments-lost,
@@ -69,6 +70,8 @@ def lint(
     something is, 2 for a file that makes no sense.
     """
     kinds = (_kinds(only, "--only") or frozenset(Kind)) - _kinds(ignore, "--ignore")
+    if not kinds:
+        raise click.UsageError(f"--only {only} and --ignore {ignore} leave no kind")
     report = run(read(rules, profile, interfaces, default, dialect), tag=tag, kinds=kinds)
     if sarif_file is not None:
         made = json.dumps(sarif(report, rules, version("divertsim")), indent=1)

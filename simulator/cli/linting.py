@@ -16,7 +16,7 @@ from simulator.profiles import PROFILES, LinuxProfile
 
 __all__ = ["DEFAULT", "DIALECT", "RULES", "read", "refuse"]
 
-RULES = click.Path(exists=True, dir_okay=False, path_type=Path)
+RULES = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
 DEFAULT = click.option("--default", type=click.Choice(["deny", "allow"]), help="What ipfw's rule 65535 does (deny).")
 DIALECT = click.option(
     "--ipfw-dialect",
@@ -36,10 +36,13 @@ def read(
         raise click.UsageError(f"{profile} has no ipfw")
     named = assignments(interfaces, "--interface", IPv4Interface)
     try:
-        text = path.read_text(encoding="utf-8")
+        octets = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+        text = octets.decode("utf-8")
         return RuleFile(text, Conditions(profile=profile, interfaces=named, default=default, dialect=dialect))
     except UnicodeDecodeError as error:
         refuse(f"{path}: not text in UTF-8: {error.reason} at octet {error.start}")
+    except OSError as error:
+        refuse(f"{path}: {error.strerror}")
     except RuleFileError as error:
         refuse(error.said(str(path)))
     except ValueError as error:

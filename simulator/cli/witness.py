@@ -11,7 +11,7 @@ import click
 from rules.analysis.walk import TooManyPiecesError
 from simulator.cli.linting import DEFAULT, DIALECT, RULES, read, refuse
 from simulator.cli.options import INTERFACE, PROFILE
-from simulator.linting.reaching import NoSuchRuleError, reaching
+from simulator.linting.reaching import NoSuchRuleError, NoSuchVerdictError, reaching
 
 __all__ = ["witness"]
 
@@ -40,10 +40,14 @@ def witness(
     The packet is told in ipfw's words, which `divertsim check` reads, and as octets; it has been tried on the rules.
     Exit status 1 when there is none, 2 for a file or a rule that makes no sense.
     """
+    if not reaches.strip():
+        raise click.UsageError(f"--reaches takes a rule (400, or input:3), not {reaches!r}")
     file = read(rules, profile, interfaces, default, dialect)
-    label = int(reaches) if reaches.isdigit() else reaches
+    label = int(reaches) if reaches.isascii() and reaches.isdecimal() else reaches
     try:
         found = reaching(file, label, verdict)
+    except NoSuchVerdictError as error:
+        raise click.UsageError(f"--verdict: {error}") from None
     except NoSuchRuleError:
         refuse(f"{rules}: there is no rule {reaches}")
     except TooManyPiecesError as error:

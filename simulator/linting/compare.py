@@ -45,7 +45,7 @@ class Pair:
         }
         behind = self.difference.behind
         said["behind"] = None if behind is None else dict(zip("ab", behind, strict=True))
-        return said | {"certain": self.is_certain, "witness": self.packet.as_json()}
+        return said | {"certain": self.is_certain, "witness": self.packet.as_json(), "words": self.words}
 
     @property
     def words(self) -> str:

@@ -61,6 +61,7 @@ class Report:
         return {
             "profile": self.profile,
             "findings": [each.as_json() for each in self.found],
+            "packets": [None if each.packet is None else each.packet.words for each in self.found],
             "undecided": [{"rule": rule, "reason": reason} for rule, reason in self.undecided],
             "uncertain": [{"rule": rule, "reason": reason} for rule, reason in self.uncertain],
             "refused_by": [{"profile": name, "reason": reason} for name, reason in self.refused_by],

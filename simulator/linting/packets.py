@@ -30,9 +30,8 @@ class Shown:
     reinjected: str | None = None
 
     def as_json(self) -> dict[str, Any]:
-        said = {"hook": self.hook, "interface": self.interface, "octets": self.octets.hex()}
-        more = {"received_on": self.received_on, "reinjected": self.reinjected}
-        return said | {name: value for name, value in more.items() if value is not None}
+        """Where it is, and the datagram; what else there is to say of it is in its :attr:`words`."""
+        return {"hook": self.hook, "interface": self.interface, "octets": self.octets.hex()}
 
     @property
     def given(self) -> dict[str, Any]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from rules.analysis.finding import outcome_words
 from rules.analysis.program import Label
 from rules.analysis.survey import Survey
 from rules.analysis.witness import witness
@@ -10,11 +13,39 @@ from simulator.checking.questions import Question
 from simulator.linting.files import RuleFile
 from simulator.linting.packets import Shown, meets, shown
 
-__all__ = ["NoSuchRuleError", "reaching"]
+__all__ = ["NoSuchRuleError", "NoSuchVerdictError", "reaching"]
+
+_VERDICTS = {
+    True: ["accept", "deny", "reject", "masq", "redirect", "divert"],
+    False: [
+        "accept",
+        "allow",
+        "deny",
+        "unreach",
+        "reject",
+        "reset",
+        "divert",
+        "tee",
+        "fwd",
+        "nat",
+        "pipe",
+        "queue",
+        "reass",
+        "defrag",
+    ],
+}
+"""The first words of what may become of a packet, by whether it is Linux that decides."""
+
+_SAME = {"allow": "accept", "reject": "unreach"}
+"""In ipfw."""
 
 
 class NoSuchRuleError(LookupError):
     """There is no rule of that number or place."""
+
+
+class NoSuchVerdictError(ValueError):
+    """No packet ever meets with such a thing; the message repeats it, and says what there is."""
 
 
 def reaching(file: RuleFile, label: Label, verdict: str | None = None) -> tuple[Shown, Answer] | None:
@@ -23,8 +54,10 @@ def reaching(file: RuleFile, label: Label, verdict: str | None = None) -> tuple[
     ``verdict``: what it does to the packet: ``divert``, ``divert 8668``, ``accept``, ...
 
     :raises NoSuchRuleError: for a rule that is not there.
+    :raises NoSuchVerdictError: for a word that is none.
     :raises rules.analysis.walk.TooManyPiecesError: when it cannot be decided.
     """
+    wanted = _wanted(verdict, file.conditions.is_linux)
     program = file.program()
     numbers = [
         number for number, node in enumerate(program.nodes) if node.label == label and node.outcome != ("state",)
@@ -41,13 +74,24 @@ def reaching(file: RuleFile, label: Label, verdict: str | None = None) -> tuple[
                 checker = file.reloaded()
                 question = Question(line=0, words=packet.words, octets=packet.octets, given=packet.given)
                 answer = checker.ask(question)
-                if meets(answer.details, label) and (verdict is None or _is(answer, verdict)):
+                outcomes = [step.outcome.partition(" by ")[0].lower() for step in answer.steps]
+                # Who answers calls every refusal one; which it is stands in the rule.
+                outcomes.append(outcome_words(after.outcome).lower())
+                if meets(answer.details, label) and (wanted is None or _is(outcomes, wanted)):
                     return packet, answer
     return None
 
 
-def _is(answer: Answer, verdict: str) -> bool:
+def _wanted(verdict: str | None, is_linux: bool) -> str | None:
+    """The words that are asked for, as they are told."""
+    if verdict is None:
+        return None
+    first, *rest = verdict.lower().split() or [""]
+    if first not in _VERDICTS[is_linux]:
+        raise NoSuchVerdictError(f"nothing is called {verdict!r} (there are {', '.join(_VERDICTS[is_linux])})")
+    return " ".join([first if is_linux else _SAME.get(first, first), *rest])
+
+
+def _is(outcomes: Iterable[str], wanted: str) -> bool:
     """Whether what became of a packet is said by these words."""
-    wanted = verdict.lower().replace("allow", "accept")
-    outcomes = [step.outcome.partition(" by ")[0].lower() for step in answer.steps]
     return any(outcome == wanted or outcome.startswith(f"{wanted} ") for outcome in outcomes)

@@ -80,6 +80,13 @@ def test_sarif_names_the_file_and_the_line(rules: Path, tmp_path: Path) -> None:
         (["--only", "odd"], "--only: no kind 'odd' (there are never-matches"),
         (["--tag", "70000"], "70000 is not in the range"),
         (["--interface", "em0"], "--interface takes NAME=VALUE, not 'em0'"),
+        (["--interface", "em0=1.2.3.400/24"], "--interface em0=1.2.3.400/24: Octet 400"),
+        (["--only", "shadowed", "--ignore", "shadowed"], "--only shadowed and --ignore shadowed leave no kind"),
+        (["--only", ","], "--only takes KIND,..., not ','"),
+        (["--sarif", "/nonexistent/out"], "--sarif /nonexistent/out: No such file"),
+        (["--default", "accept"], "'accept' is not one of 'deny', 'allow'"),
+        (["--ipfw-dialect", "ipfw1"], "ipfw_dialect='ipfw1' is not 'ipfw2', which freebsd-13 has"),
+        (["--profile", "bsd"], "'bsd' is not one of"),
     ],
 )
 def test_misuse(rules: Path, words: list[str], complaint: str) -> None:
@@ -153,3 +160,112 @@ def test_ipchains_rules_are_called_by_their_chain(tmp_path: Path) -> None:
     result = run("lint", path, "--profile", "linux-2.2", "--json")
     (finding,) = json.loads(result.stdout)["findings"]
     assert (finding["kind"], finding["rule"], finding["line"]) == ("redundant", "input:2", 3)
+
+
+# What people type
+
+
+@pytest.mark.parametrize(
+    ("octets", "complaint"),
+    [
+        (None, "does not exist"),
+        (b"\xff\xfe\x00", "not text in UTF-8: invalid start byte at octet 0"),
+        (b"add 100 allow ip from any to any\nadd 200 deny tcp form any to any\n", ":2: ipfw: missing ``from''"),
+    ],
+)
+@pytest.mark.parametrize(
+    "words", [["lint"], ["witness", "--reaches", "100"], ["diff", "GOOD"], ["diff", "--swap", "GOOD"]]
+)
+def test_files_that_make_no_sense(
+    words: list[str], octets: bytes | None, complaint: str, rules: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "odd"
+    if octets is not None:
+        path.write_bytes(octets)
+    command, *options = words
+    files = [str(rules), str(path)] if "GOOD" in options else [str(path)]
+    if "--swap" in options:
+        files.reverse()
+    options = [each for each in options if each not in ("GOOD", "--swap")]
+    result = run(command, *files, *options, "--profile", "freebsd-13")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert complaint in result.stderr
+    assert str(path) in result.stderr.replace("\n", "")
+
+
+@pytest.mark.parametrize("command", [["lint"], ["witness", "--reaches", "100"], ["diff", "."]])
+def test_a_folder_is_no_rule_file(command: list[str]) -> None:
+    result = run(*command, ".", "--profile", "freebsd-13")
+    assert result.exit_code == 2
+    assert "'.' is a directory" in result.stderr
+
+
+def test_an_empty_file_has_nothing_to_find(rules: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.write_text("")
+    result = run("lint", empty, "--profile", "freebsd-13")
+    assert (result.exit_code, result.stdout) == (0, f"{empty}: nothing found\n")
+    assert run("diff", empty, empty, "--profile", "freebsd-13").stdout == "equal\n"
+
+
+def test_rules_from_standard_input(rules: Path) -> None:
+    def typed(*words: str) -> Result:
+        return CliRunner().invoke(main, [*words, "--profile", "freebsd-13"], input=IPFW)
+
+    assert typed("lint", "-").stdout.startswith("-:3: shadowed: rule 200")
+    assert typed("diff", "-", str(rules)).stdout == "equal\n"
+    assert typed("witness", "-", "--reaches", "400").exit_code == 0
+    both = typed("diff", "-", "-")
+    assert both.exit_code == 2
+    assert "cannot both be standard input" in both.stderr
+
+
+def test_json_has_exactly_the_promised_shape(rules: Path) -> None:
+    said = json.loads(run("lint", rules, "--profile", "freebsd-13", "--json").stdout)
+    for each in said["findings"]:
+        assert set(each) == {"kind", "rule", "line", "by", "reason", "witness"}
+        assert each["witness"] is None or set(each["witness"]) == {"hook", "interface", "octets"}
+    assert [each is None for each in said["packets"]] == [each["witness"] is None for each in said["findings"]]
+
+
+@pytest.mark.parametrize(
+    ("rule", "verdict"),
+    [
+        (100, "accept"),
+        (100, "allow"),
+        (200, "reset"),
+        (200, "deny"),
+        (300, "reject"),
+        (300, "unreach 3"),
+        (400, "divert 5000"),
+        (500, "tee"),
+        (500, "deny"),
+    ],
+)
+def test_verdicts_are_called_as_rules_call_them(rule: int, verdict: str, tmp_path: Path) -> None:
+    path = tmp_path / "rules"
+    path.write_text(
+        "add 100 allow tcp from any to any 80\nadd 200 reset tcp from any to any 81\n"
+        "add 300 unreach port udp from any to any\nadd 400 divert 5000 icmp from any to any\n"
+        "add 500 tee 6000 ip from any to any\n"
+    )
+    words = ["witness", path, "--profile", "freebsd-13", "--reaches", rule, "--verdict", verdict]
+    assert run(*words).exit_code == 0
+    other = run(*words[:-1], "divert 5001" if rule == 400 else "pipe")
+    assert (other.exit_code, other.stderr) == (1, "")
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["--reaches", "300", "--verdict", "diver"], "--verdict: nothing is called 'diver' (there are accept, allow"),
+        (["--reaches", ""], "--reaches takes a rule (400, or input:3), not ''"),
+        (["--reaches", "\u00b2"], "there is no rule \u00b2"),
+        (["--reaches", "input:1"], "there is no rule input:1"),
+        (["--reaches", "-5"], "there is no rule -5"),
+    ],
+)
+def test_no_such_rule_or_verdict(rules: Path, words: list[str], complaint: str) -> None:
+    result = run("witness", rules, "--profile", "freebsd-13", *words)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert complaint in result.stderr
