@@ -54,9 +54,12 @@ def lowest(points: int) -> int:
 
 
 def bits(points: int) -> Iterator[int]:
-    while points:
-        yield lowest(points)
-        points &= points - 1
+    """The positions of the bits that are set, from the lowest."""
+    text = bin(points)[:1:-1]
+    at = text.find("1")
+    while at >= 0:
+        yield at
+        at = text.find("1", at + 1)
 
 
 def others(points: int, random: Random) -> Iterator[int]:
