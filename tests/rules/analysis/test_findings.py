@@ -9,7 +9,7 @@ from rules.analysis.finding import Finding, Kind
 from rules.analysis.findings import findings
 from rules.analysis.program import Program
 from rules.analysis.survey import Survey
-from rules.analysis.witness import witness
+from rules.fields import OFFSET_MASK
 from rules.ipchains import Tables
 from rules.ipfw import RuleSet
 
@@ -195,6 +195,24 @@ def test_nor_that_a_forwarded_packet_is_let_through_which_may_be_dropped() -> No
     assert Kind.DIVERTED_TWICE not in _kinds([rules[0], f"prob 0.5 {rules[1]}", rules[2]])
 
 
+def test_a_rule_that_only_perhaps_takes_packets_is_not_named_as_the_one_that_takes_them() -> None:
+    rules = ("100 prob 0.5 deny ip from any to any", "200 allow ip from any to any", "300 deny tcp from any to any")
+    assert told(*rules, kind=Kind.SHADOWED) == {300: (200,)}
+
+
+def test_nor_one_that_what_comes_back_does_not_pass() -> None:
+    rules = ("100 allow tcp from any to any", "200 divert 5000 udp from any to any in", "300 deny ip from any to any")
+    assert told(*rules, "400 deny tcp from any to any", kind=Kind.SHADOWED) == {400: (300,)}
+
+
+def test_fragments_that_reass_collects_behind_a_divert_rule_are_not_lost() -> None:
+    """The kernel has one queue for both."""
+    rules = ["100 divert 5000 udp from any to any 53", "200 reass ip from any to any", "300 allow ip from any to any"]
+    assert told(*rules, kind=Kind.FRAGMENTS_LOST) == {}
+    rules[1] = "200 reass tcp from any to any"
+    assert set(told(*rules, kind=Kind.FRAGMENTS_LOST)) == {100}
+
+
 # ipchains
 
 
@@ -214,8 +232,11 @@ def test_an_offset_that_is_a_multiple_of_256_is_seen_as_none() -> None:
     program = chains(*ALL_ICMP, "-A input -p icmp -j DENY")
     assert not [each for each in findings(program).found if each.kind is Kind.SHADOWED]
     (number,) = (index for index, node in enumerate(program.nodes) if node.label == "input:3")
-    arrivals = Survey(program).first_arrivals(number)
-    offsets = {witness(program.space, each.region).header.fragment_offset for each in arrivals}
+    offsets = {
+        atom.low & OFFSET_MASK
+        for arrival in Survey(program).first_arrivals(number)
+        for atom in program.space.values(arrival.region)["fragment"]
+    }
     assert offsets == {256}
 
 
