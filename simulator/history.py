@@ -10,12 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from inspect import signature
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from rules.errors import CommandError
-
-if TYPE_CHECKING:
-    from simulator.node import Node
+from simulator.clock import Clock
 
 __all__ = ["Act", "remembered"]
 
@@ -36,10 +34,18 @@ class Act:
     """Whether the command was refused."""
 
 
+class Remembers(Protocol):
+    """A node, as far as it matters here."""
+
+    history: list[Act]
+    clock: Clock
+
+
 class OfANode(Protocol):
     """A part of a router."""
 
-    node: Node
+    @property
+    def node(self) -> Remembers: ...
 
 
 P = ParamSpec("P")

@@ -7,7 +7,7 @@ from functools import cache
 
 from hypothesis import strategies as st
 
-from rules import ipchains
+from rules import ipchains, ipfw
 from rules.strategies import ipchains_rules, ipfw_rules
 from simulator.profiles import PROFILES, LinuxProfile
 from simulator.testing.behaviours import CHANGES, Behaviour
@@ -84,13 +84,23 @@ def commands(draw: st.DrawFn, world: World) -> str:
 
 
 _ACTIONS = {"divert": 4, "allow": 2, "deny": 1, "count": 1, "tee": 1, "skipto": 1, "unreach": 1}
-_AWAY = ("delete 100", "delete 200", "-f flush", "zero", "set disable 1", "set enable 1")
+_OF_SETS = ("set disable 1", "set enable 1")
+_AWAY = ("delete 100", "delete 200", "-f flush", "zero", *_OF_SETS)
 _TARGETS = {"DIVERT": 4, "ACCEPT": 2, "DENY": 1, "REJECT": 1, "": 1}
 
 
+@cache
+def _sets(profile: str) -> tuple[int, ...]:
+    """Sets that rules are put into, 0 alone where the language has none."""
+    status = ipfw.RuleSet(profile).execute("add 100 set 1 count ip from any to any").status
+    return (0,) if status else (0, 0, 1)
+
+
 def _ipfw(profile: str) -> st.SearchStrategy[str]:
-    rules = ipfw_rules(profile, actions=_ACTIONS, most_questions=1, ports=0.2, anywhere=0.8, states=0.1, sets=(0, 0, 1))
-    return rules | rules | rules | st.sampled_from(_AWAY)
+    sets = _sets(profile)
+    rules = ipfw_rules(profile, actions=_ACTIONS, most_questions=1, ports=0.2, anywhere=0.8, states=0.1, sets=sets)
+    away = _AWAY if 1 in sets else _AWAY[: -len(_OF_SETS)]
+    return rules | rules | rules | st.sampled_from(away)
 
 
 @cache

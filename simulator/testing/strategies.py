@@ -56,10 +56,9 @@ DAMAGES = ("cut", "padded", "version", "header length", "total length", "header 
 """What may be wrong with a datagram."""
 
 
-@st.composite
 def damaged(
-    draw: st.DrawFn, whole: st.SearchStrategy[bytes] | None = None, *, damages: tuple[str, ...] = DAMAGES
-) -> Datagram:
+    whole: st.SearchStrategy[bytes] | None = None, *, damages: tuple[str, ...] = DAMAGES
+) -> st.SearchStrategy[Datagram]:
     """Datagrams with one thing wrong, of :data:`DAMAGES`; the header checksum is right unless that is the damage.
 
     ``octet`` changes any one octet and leaves checksums as they were, so the transport's may be the one that is wrong.
@@ -68,7 +67,12 @@ def damaged(
     unknown = sorted(set(damages) - set(DAMAGES))
     if unknown:
         raise ValueError(f"no such damage: {', '.join(unknown)} (there are {', '.join(DAMAGES)})")
-    octets = bytearray(draw(whole if whole is not None else datagrams()))
+    return _damaged(whole if whole is not None else datagrams(), damages)
+
+
+@st.composite
+def _damaged(draw: st.DrawFn, whole: st.SearchStrategy[bytes], damages: tuple[str, ...]) -> Datagram:
+    octets = bytearray(draw(whole))
     damage = draw(st.sampled_from(damages))
     header_length = (octets[0] & 15) * 4
     match damage:

@@ -86,7 +86,7 @@ def test_damage_is_found(damage: str) -> None:
 
 def test_an_unknown_damage_is_refused() -> None:
     with pytest.raises(ValueError, match="no such damage: burnt"):
-        damaged(damages=("burnt",)).example()
+        damaged(damages=("burnt",))
 
 
 WHOLE = make_udp("192.168.1.2", "192.168.1.1", data=bytes(range(200)))
