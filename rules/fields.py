@@ -19,6 +19,7 @@ __all__ = [
     "MORE_FRAGMENTS",
     "OFFSET_MASK",
     "TCP",
+    "TRANSPORT_OCTETS",
     "UDP",
     "Fields",
     "Header",
@@ -29,6 +30,9 @@ ICMP, TCP, UDP = 1, 6, 17
 DONT_FRAGMENT = 0x4000
 MORE_FRAGMENTS = 0x2000
 OFFSET_MASK = 0x1FFF
+
+TRANSPORT_OCTETS = {TCP: 20, UDP: 8, ICMP: 8}
+"""Octets of the transport headers there are fields for, without options."""
 
 
 class Fields(Protocol):

@@ -5,9 +5,10 @@
 >>> @given(matching("deny tcp from any to any 25"))
 ... def test_mail_is_denied(header): ...
 
-Headers are :class:`rules.fields.Header` values; ``simulator.testing.strategies`` has the same as octets.  Rule lists
-are lists of commands, so that a failing test prints what can be typed.  Examples shrink to few rules, documentation
-addresses and well-known ports.  Needs hypothesis (``pip install 'divertsim[strategies]'``).
+Headers are :class:`rules.fields.Header` values, and a failing test prints them in ipfw's words besides;
+``simulator.testing.strategies`` has the same as octets.  Rule lists are lists of commands, so that a failing test
+prints what can be typed.  Examples shrink to few rules, documentation addresses and well-known ports.  Needs
+hypothesis (``pip install 'divertsim[strategies]'``).
 """
 
 from rules.strategies.drawn import NoPacketError, matching, missing
@@ -16,6 +17,7 @@ from rules.strategies.ipchains import ipchains_lists, ipchains_rules, ipchains_t
 from rules.strategies.ipfw import ipfw_actions, ipfw_lists, ipfw_questions, ipfw_rules
 from rules.strategies.reaching import reaching
 from rules.strategies.values import addresses, networks, port_ranges, ports, protocols
+from rules.strategies.words import said
 
 __all__ = [
     "NoPacketError",
@@ -36,4 +38,5 @@ __all__ = [
     "ports",
     "protocols",
     "reaching",
+    "said",
 ]

@@ -12,6 +12,7 @@ from rules.fields import MORE_FRAGMENTS, OFFSET_MASK, Header
 from rules.strategies.asking import AnyRule, AnyRules, Asked, asked
 from rules.strategies.candidates import Candidates
 from rules.strategies.domain import Domain, Row, Wishes
+from rules.strategies.words import told
 
 __all__ = ["NoPacketError", "chooser", "matching", "missing"]
 
@@ -98,7 +99,7 @@ def _drawn(
         assume(all(ask.answer(header) is wanted for ask, wanted in wishes))
         return header
 
-    return drawn()
+    return drawn().map(told)
 
 
 def _shapes(candidates: Candidates, wishes: Wishes, *, fragments: bool) -> Iterator[tuple[int, int]]:

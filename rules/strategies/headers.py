@@ -6,13 +6,11 @@ from collections.abc import Sequence
 
 from hypothesis import strategies as st
 
-from rules.fields import DONT_FRAGMENT, ICMP, MORE_FRAGMENTS, OFFSET_MASK, TCP, UDP, Header
+from rules.fields import DONT_FRAGMENT, ICMP, MORE_FRAGMENTS, OFFSET_MASK, TCP, TRANSPORT_OCTETS, UDP, Header
 from rules.strategies.values import addresses, ports, protocols
+from rules.strategies.words import told
 
-__all__ = ["FLAGS", "TRANSPORT_OCTETS", "coherent", "headers"]
-
-TRANSPORT_OCTETS = {TCP: 20, UDP: 8, ICMP: 8}
-"""Octets of the transport headers there are fields for, without options."""
+__all__ = ["FLAGS", "coherent", "headers", "silent_headers"]
 
 FLAGS = (0x02, 0x12, 0x10, 0x18, 0x11, 0x04, 0x00, 0x3F)
 """TCP flags: SYN, SYN and ACK, ACK, ACK with data, FIN, RST, none, all."""
@@ -49,9 +47,7 @@ def coherent(header: Header, data: int = 0) -> Header:
     return header
 
 
-@st.composite
 def headers(
-    draw: st.DrawFn,
     *,
     source: st.SearchStrategy[int] | None = None,
     destination: st.SearchStrategy[int] | None = None,
@@ -59,13 +55,35 @@ def headers(
     fragments: bool = True,
     interfaces: Sequence[str] = ("em0", "em1"),
     passes: Sequence[str] = ("in", "out"),
-) -> Header:
+) -> st.SearchStrategy[Header]:
     """Headers of whole, well-formed packets and of fragments, as :class:`rules.fields.Header`.
 
     ``source``, ``destination``, ``protocol``: where the values come from.  ``fragments``: fragments among them.
     ``passes``: ``in`` are packets that came in by one of the interfaces, ``out`` are about to leave by one, having come
     in by another or (``receive_interface`` None) being this host's own.
     """
+    return silent_headers(
+        source=source,
+        destination=destination,
+        protocol=protocol,
+        fragments=fragments,
+        interfaces=interfaces,
+        passes=passes,
+    ).map(told)
+
+
+@st.composite
+def silent_headers(
+    draw: st.DrawFn,
+    *,
+    source: st.SearchStrategy[int] | None = None,
+    destination: st.SearchStrategy[int] | None = None,
+    protocol: st.SearchStrategy[int] | None = None,
+    fragments: bool = True,
+    interfaces: Sequence[str] = (),
+    passes: Sequence[str] = ("in",),
+) -> Header:
+    """The same for whoever says in another way what was drawn."""
     number = draw(protocol if protocol is not None else protocols())
     header = Header(
         source=draw(source if source is not None else addresses()),

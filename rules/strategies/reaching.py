@@ -24,6 +24,7 @@ from rules.strategies.asking import AnyRules, ipchains_asks, ipfw_asks
 from rules.strategies.candidates import Candidates
 from rules.strategies.domain import Ask, Domain
 from rules.strategies.drawn import NoPacketError, chooser
+from rules.strategies.words import told
 
 __all__ = ["reaching"]
 
@@ -100,7 +101,7 @@ def reaching(
         first = next(_found(program, whole))
         return first.header(lambda rows: rows[0])
 
-    return drawn()
+    return drawn().map(told)
 
 
 def _found(program: _Program, domain: Domain) -> Iterator[Domain]:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from rules.fields import MORE_FRAGMENTS, TCP
-from rules.strategies import addresses, headers, ports
+from rules.strategies import addresses, ports
+from rules.strategies.headers import silent_headers
 from simulator.fragments import LINUX, fragment
 from simulator.testing.behaviours import Behaviour
 from simulator.testing.datagrams import Datagram, octets_of
@@ -46,9 +47,7 @@ def datagrams(
     fragments: bool = False,
 ) -> st.SearchStrategy[Datagram]:
     """Well-formed datagrams; the arguments are those of :func:`rules.strategies.headers`."""
-    drawn = headers(
-        source=source, destination=destination, protocol=protocol, fragments=fragments, interfaces=(), passes=("in",)
-    )
+    drawn = silent_headers(source=source, destination=destination, protocol=protocol, fragments=fragments)
     return drawn.map(octets_of)
 
 

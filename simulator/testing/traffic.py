@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from rules.fields import Header
 from rules.ipfw.rule import DEFAULT_RULE
-from rules.strategies import NoPacketError, headers, matching
+from rules.strategies import NoPacketError, matching
 from rules.strategies.asking import AnyRule
+from rules.strategies.headers import silent_headers
 from simulator.router import Router
 from simulator.testing.datagrams import Datagram, octets_of
 from simulator.testing.worlds import World
@@ -37,7 +38,7 @@ def arriving(draw: st.DrawFn, world: World, *, fragments: bool = True, forwarded
             there = _hosts(world, other) | there
     if not forwarded:
         there |= st.sampled_from([int(IPv4Interface(address).ip) for address in world.interfaces.values()])
-    drawn = headers(source=_hosts(world, name), destination=there, fragments=fragments, interfaces=(), passes=("in",))
+    drawn = silent_headers(source=_hosts(world, name), destination=there, fragments=fragments)
     return name, octets_of(draw(drawn))
 
 
@@ -107,7 +108,7 @@ def originated(world: World) -> st.SearchStrategy[Datagram]:
     for name in [*world.interfaces][1:]:
         there |= _hosts(world, name)
     there |= st.sampled_from([int(IPv4Address("8.8.8.8")), *own[1:]])
-    drawn = headers(source=st.sampled_from(own), destination=there, fragments=False, interfaces=(), passes=("in",))
+    drawn = silent_headers(source=st.sampled_from(own), destination=there, fragments=False)
     return drawn.map(octets_of)
 
 
