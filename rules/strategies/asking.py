@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from rules import ipchains, ipfw
 from rules.errors import CommandError
 from rules.fields import Fields
+from rules.ipchains.engine import checked
 from rules.ipchains.questions import questions
 from rules.ipfw.questions import AddressInTable, Comment, OwnedBy
 from rules.ipfw.step import Entry, Step
@@ -15,7 +16,7 @@ from rules.ipfw.world import World
 from rules.predicates import Predicate
 from rules.strategies.domain import Ask
 
-__all__ = ["AnyRule", "AnyRules", "Asked", "asked", "ipchains_asks", "ipfw_asks"]
+__all__ = ["AnyRule", "AnyRules", "Asked", "asked", "comes_to_rules", "ipchains_asks", "ipfw_asks"]
 
 AnyRule = str | ipfw.Rule | ipchains.Rule
 AnyRules = ipfw.RuleSet | ipchains.Tables
@@ -32,6 +33,8 @@ class Asked:
     """The host it stands on, for ipfw."""
     interfaces: Sequence[str]
     """What interfaces are called there, unless somebody says so."""
+    before: tuple[Ask, ...] = ()
+    """What is asked of every packet before any rule."""
 
 
 def asked(rule: AnyRule, rules: AnyRules | None, profile: str | None) -> Asked:
@@ -55,7 +58,13 @@ def _ipchains(rule: str | ipchains.Rule, tables: ipchains.Tables) -> Asked:
         scratch.run(command)
         rule = scratch.chains[command[1]].rules[-1]
     asks, found = ipchains_asks(rule, tables.switches)
-    return Asked(str(rule), asks, found, None, ("eth0", "eth1"))
+    return Asked(str(rule), asks, found, None, ("eth0", "eth1"), (comes_to_rules(tables.switches),))
+
+
+def comes_to_rules(switches: ipchains.Switches) -> Ask:
+    """Whether ipchains tries rules on a packet at all: some fragments are refused before (linux.md F27, F28)."""
+    reads = frozenset({"protocol", "fragment", "fragment_offset", "total_length", "header_length"})
+    return Ask(lambda fields: checked(fields, "", switches) is None, reads)
 
 
 def ipchains_asks(rule: ipchains.Rule, switches: ipchains.Switches) -> tuple[tuple[Ask, ...], tuple[Predicate, ...]]:

@@ -48,7 +48,7 @@ def matching(
     :raises rules.CommandError: for words that are no rule.
     """
     about = asked(rule, rules, profile)
-    wishes = [tuple((ask, True) for ask in about.asks)]
+    wishes = [tuple((ask, True) for ask in (*about.before, *about.asks))]
     names = interfaces or about.interfaces
     return _drawn(about, wishes, names, f"no packet matches {about.words!r}", fragments=fragments)
 
@@ -67,7 +67,8 @@ def missing(
     near miss.
     """
     about = asked(rule, rules, profile)
-    wishes = [tuple((ask, ask is not failing) for ask in about.asks) for failing in about.asks]
+    asks = (*about.before, *about.asks)
+    wishes = [tuple((ask, ask is not failing) for ask in asks) for failing in about.asks]
     names = interfaces or about.interfaces
     return _drawn(about, wishes, names, f"no packet just misses {about.words!r}", fragments=fragments)
 

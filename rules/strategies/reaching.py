@@ -20,7 +20,7 @@ from rules.ipfw.questions import TABLEARG
 from rules.ipfw.rule import Action
 from rules.ipfw.step import Entry
 from rules.predicates import Predicate
-from rules.strategies.asking import AnyRules, ipchains_asks, ipfw_asks
+from rules.strategies.asking import AnyRules, comes_to_rules, ipchains_asks, ipfw_asks
 from rules.strategies.candidates import Candidates
 from rules.strategies.domain import Ask, Domain
 from rules.strategies.drawn import NoPacketError, chooser
@@ -241,7 +241,7 @@ class _Ipchains:
             for position, rule in enumerate(each.rules):
                 self._asks[name, position], questions = ipchains_asks(rule, self.tables.switches)
                 self._questions += questions
-        self.goal = self._asks[self._goal]
+        self.goal = (comes_to_rules(self.tables.switches), *self._asks[self._goal])
 
     def _rules(self, name: object) -> tuple[ipchains.Rule, ...]:
         return tuple(self.tables.chains[str(name)].rules)

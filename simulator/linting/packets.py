@@ -8,10 +8,10 @@ from typing import Any
 
 from rules.analysis.program import Label
 from rules.analysis.witness import Witness
-from rules.fields import ICMP, OFFSET_MASK, TCP, UDP, Header
 from simulator.checking.checker import Checker
+from simulator.making import datagram
 from simulator.spoken import speak
-from simulator.wire import icmp, ipv4, tcp, udp
+from simulator.wire import ipv4
 
 __all__ = ["Shown", "meets", "shown", "tried"]
 
@@ -66,50 +66,10 @@ def shown(witness: Witness) -> Shown:
     return Shown(
         place.hook,
         place.received_on if is_in else place.leaves_by,
-        _octets(witness.header),
+        datagram(replace(witness.header, identification=witness.header.identification or 1)),
         None if is_in else place.received_on,
         witness.reinjected,
     )
-
-
-def _octets(header: Header) -> bytes:
-    payload = b"" if header.fragment & OFFSET_MASK else _transport(header)
-    length = header.total_length - header.header_length
-    payload = (payload + bytes(max(length - len(payload), 0)))[: max(length, 0)]
-    made = ipv4.Header(
-        source=header.source,
-        destination=header.destination,
-        protocol=header.protocol,
-        ttl=header.ttl,
-        tos=header.tos,
-        identification=header.identification or 1,
-        fragment=header.fragment,
-        options=header.options,
-    )
-    return made.emit(payload)
-
-
-def _transport(header: Header) -> bytes:
-    length = header.total_length - header.header_length
-    if header.protocol == TCP and header.tcp_flags is not None:
-        options = header.tcp_options or b""
-        segment = tcp.Header(
-            source_port=header.source_port or 0,
-            destination_port=header.destination_port or 0,
-            sequence=header.tcp_sequence or 0,
-            acknowledgment=header.tcp_acknowledgment or 0,
-            flags=header.tcp_flags,
-            window=header.tcp_window or 0,
-            options=options,
-        )
-        load = bytes(max(length - 20 - len(options), 0))
-        return segment.emit(load, source=header.source, destination=header.destination)
-    if header.protocol == UDP and header.source_port is not None:
-        datagram = udp.Header(source_port=header.source_port, destination_port=header.destination_port or 0)
-        return datagram.emit(bytes(max(length - 8, 0)), source=header.source, destination=header.destination)
-    if header.protocol == ICMP and header.icmp_type is not None:
-        return icmp.Message(type=header.icmp_type, code=header.icmp_code or 0, data=bytes(max(length - 8, 0))).emit()
-    return b""
 
 
 def tried(checker: Checker, packet: Shown, *, start_after: int = 0) -> Mapping[str, Any]:
