@@ -73,10 +73,8 @@ def cuts(space: Space) -> Iterator[tuple[str, tuple[int, int]]]:
             continue
         width = widths.get(dimension.name)
         lows = [atom.low for atom in dimension.atoms if isinstance(atom.low, int)] if width is not None else []
-        # A single value cuts before and behind itself; what it is behind is some other's beginning.
+        # Where an atom begins, a single value cuts; where it ends, the next begins.
         yield from ((dimension.name, (low, (1 << (width or 32)) - 1)) for low in lows or [0])
-        if width is not None:
-            yield from ((dimension.name, (low - 1, (1 << width) - 1)) for low in lows if low)
 
 
 def differences(

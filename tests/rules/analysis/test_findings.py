@@ -83,6 +83,41 @@ def test_between_both_passes_the_ttl_falls_by_one() -> None:
     assert told(*rules, kind=Kind.DIVERTED_TWICE) == {}
 
 
+def test_the_one_ttl_that_becomes_another_is_found() -> None:
+    rules = ("100 divert 5000 ip from any to any in", "200 divert 5000 ip from any to any ipttl 3 out")
+    (found,) = (each for each in lint(*rules, "300 allow ip from any to any") if each.kind is Kind.DIVERTED_TWICE)
+    assert found.witness is not None
+    assert found.witness.header.ttl == 4
+
+
+def test_what_ends_inside_its_tcp_header_comes_to_no_rule() -> None:
+    """bsd.md F-13."""
+    assert set(told("100 deny tcp from any to any setup iplen 38", kind=Kind.NEVER_MATCHES)) == {100}
+    assert told("100 deny tcp from any to any setup iplen 40", kind=Kind.NEVER_MATCHES) == {}
+
+
+def test_what_a_pipe_lets_go_is_not_what_a_socket_wrote() -> None:
+    """bsd.md X-9."""
+    rules = _rules(
+        "100 pipe 1 ip from any to any", "200 deny ip from any to any diverted", "300 deny tcp from any to any"
+    )
+    assert {each.rule for each in findings(ipfw.build(rules)).found if each.kind is Kind.SHADOWED} == {200, 300}
+    rules.variables["one_pass"] = 0
+    assert {each.rule for each in findings(ipfw.build(rules)).found if each.kind is Kind.SHADOWED} == {200}
+
+
+def test_where_a_rule_drops_fragments_on_the_way_it_is_not_redundant() -> None:
+    """The first ipfw drops TCP fragments with offset 1 that come to a question about TCP (bsd.md F-13)."""
+    rules = ("add 100 allow tcp from any to any", "add 200 allow ip from any to any")
+    kinds = {}
+    for profile in ("freebsd-4", "freebsd-10"):
+        made = RuleSet(profile)
+        for command in rules:
+            made.run(command)
+        kinds[profile] = [each.kind for each in findings(ipfw.build(made)).found]
+    assert kinds == {"freebsd-4": [], "freebsd-10": [Kind.REDUNDANT]}
+
+
 def test_fragments_come_back_as_something_else() -> None:
     """They are handed over as a whole datagram (bsd.md F-3), which is no fragment."""
     rules = ("100 divert 5000 ip from any to any frag", "200 allow ip from any to any")

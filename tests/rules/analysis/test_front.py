@@ -61,6 +61,28 @@ def test_chance_leaves_differences_open() -> None:
     assert (comparison.differences, comparison.uncertain, comparison.equal) == ((), (100,), False)
 
 
+def test_a_difference_is_certain_only_if_both_ways_are() -> None:
+    sure, unsure = (
+        rules("allow ip from any to any"),
+        rules("prob 0.5 deny ip from any to any", "allow ip from any to any"),
+    )
+    for pair in ((sure, unsure), (unsure, sure)):
+        assert [each.certain for each in analysis.differences(*pair).differences] == [False]
+
+
+def test_what_a_pipe_may_let_go_makes_no_certain_difference() -> None:
+    """Only TCP comes to the pipe, which is not followed; so whether UDP comes out of it is not said."""
+    pair = [
+        rules("deny udp from any to any", "pipe 1 tcp from any to any", f"{action} udp from any to any")
+        for action in ("allow", "deny")
+    ]
+    for each in pair:
+        each.variables["one_pass"] = 0
+    found = analysis.differences(*pair).differences
+    assert found
+    assert not any(each.certain for each in found)
+
+
 def test_ipchains_and_ipfw_meet_at_two_hooks() -> None:
     chains = tables("-P input DENY", "-P output ACCEPT", "-P forward DENY")
     comparison = analysis.differences(chains, rules("allow ip from any to any out"))
