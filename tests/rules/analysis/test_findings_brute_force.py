@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from random import Random
 from typing import Any
@@ -59,9 +59,10 @@ class Rule:
 
     @property
     def counting(self) -> list[str]:
-        """The command, before it one that counts where the rule itself does not: a return without a call."""
-        counter = self.command.replace(" return ", " count ")
-        return [counter, self.command] if counter != self.command else [self.command]
+        """The command, before it one that counts where the rule itself does not: a return without a call, and a call
+        too deep (bsd.md E-34)."""
+        counts = self.action.startswith(("return", "call"))
+        return [*([replace(self, action="count").command] if counts else []), self.command]
 
     @property
     def questions(self) -> Iterator[str]:
