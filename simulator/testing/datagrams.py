@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rules.fields import OFFSET_MASK, TRANSPORT_OCTETS, Header
 from simulator import spoken
 from simulator.making import datagram
@@ -23,7 +25,7 @@ class Datagram(bytes):
 
 
 def octets_of(header: Header) -> Datagram:
-    """The datagram of a header, its data zeros, lengths and checksums right.
+    """The datagram of a header, ``payload_length`` octets behind it, its data zeros, lengths and checksums right.
 
     Where it is, its marks, tags and owner are no octets.
 
@@ -31,7 +33,6 @@ def octets_of(header: Header) -> Datagram:
     """
     first = not header.fragment & OFFSET_MASK
     needed = TRANSPORT_OCTETS.get(header.protocol, 0) + len(header.tcp_options or b"") if first else 0
-    room = header.total_length - 20 - len(header.options)
-    if room < needed:
-        raise ValueError(f"{room} octets have no room for a transport header of {needed}")
-    return Datagram(datagram(header))
+    if header.payload_length < needed:
+        raise ValueError(f"{header.payload_length} octets have no room for a transport header of {needed}")
+    return Datagram(datagram(replace(header, total_length=20 + len(header.options) + header.payload_length)))
