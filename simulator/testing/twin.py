@@ -102,7 +102,7 @@ class Twin:
                     self._sockets[step.sock].setsockopt(step.level, step.option, step.value)
             case Closed():
                 self._sockets.pop(step.sock).close()
-            case Read():
+            case Read() if step.sock in self._sockets:
                 with suppress(OSError):
                     self._sockets[step.sock].recvfrom(65535)
             case Wrote(sock=sock, octets=octets, address=address):

@@ -191,9 +191,39 @@ def test_what_the_language_cannot_say_is_said_to_be_missing() -> None:
     with record(router) as recording:
         router.interfaces["em0"].receive(b"")
     script = recording.script
-    assert "# Not recorded: 1 packets that had passed before." in script
+    assert "# Not recorded: 1 packet that had passed before." in script
     assert "# Left out, for scripts have no words for it: a datagram of no octets" in script
     assert "# Played, it goes another way than what was recorded: " in script
+
+
+def test_sockets_that_scripts_do_not_have_are_left_out() -> None:
+    router = between("linux-2.2", pass_through=True)
+    router.ipchains("-A input -o -j ACCEPT")
+    with record(router) as recording:
+        copies = router.socket(16, socket.SOCK_RAW, 3)
+        copies.bind((0, 0xFFFFFFFF))
+        tap = router.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800))
+        bound = router.socket(socket.AF_INET, socket.SOCK_RAW, 17)
+        bound.bind(("10.0.0.1", 0))
+        router.interfaces["eth1"].receive(udp("10.0.0.2", "10.0.0.1"))
+        for sock in (copies, tap, bound):
+            sock.recvfrom(65535)
+            sock.close()
+        divert(router, 1234).sendto(udp("10.0.0.2", "192.168.1.2"), ("0.0.0.0", 0))
+    assert "# Left out, for scripts have no words for it: <RawSocket" in recording.script
+    assert "d writes p3 address 0.0.0.0 tag 0" in recording.script
+    assert failures(recording.script) == []
+
+
+def test_names_of_ones_own_are_not_said() -> None:
+    router = Router("linux-2.2", hosts={"gateway": "10.0.0.254"})
+    router.ipchains("-A input -s gateway -j DENY")
+    with record(router) as recording:
+        pass
+    assert recording.script.splitlines()[1:3] == [
+        "router linux-2.2",
+        "# Left out, for scripts have no words for it: names of hosts and services of one's own",
+    ]
 
 
 SAYABLE = {"receive", "fragments", "send", "reinject", "write", "command", "advance", "switch", "open", "close", "read"}
