@@ -100,6 +100,18 @@ def test_nothing_is_wider_than_the_page(opened: Any) -> None:
         press(opened, RIGHT)
 
 
+@pytest.mark.parametrize("width", [1280, 400])
+def test_a_long_title_is_no_wider_than_the_page(browser: Any, tmp_path: Path, width: int) -> None:
+    title = "put back " * 30
+    (tmp_path / "long.scn").write_text(SCRIPT.replace("put back", title.strip()))
+    result = CliRunner().invoke(run, [str(tmp_path / "long.scn"), "--html", str(tmp_path / "long.html")])
+    assert result.exit_code == 0, result.output
+    size(browser, width, 900)
+    browser.get((tmp_path / "long.html").as_uri())
+    wide, there = browser.execute_script("return [document.documentElement.scrollWidth, innerWidth]")
+    assert wide <= there == width
+
+
 def test_the_keys_move_the_packet_from_stage_to_stage(opened: Any) -> None:
     def stage() -> str:
         return str(opened.find_element("css selector", ".box.now").get_attribute("data-stage"))
