@@ -11,7 +11,7 @@ import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import AddressValueError, IPv4Address
 from typing import Any
 
 from rules.errors import CommandError
@@ -109,6 +109,8 @@ def _socket(world: World, line: model.Socket, place: Place) -> Done:
         return Done(station)
     try:
         made.bind(address)
+    except socket.gaierror as error:
+        raise _no_address(error, line.address, place) from None
     except OSError as error:
         return _failed(station, error.errno or 0)
     except OverflowError as error:
@@ -154,6 +156,8 @@ def _writes(world: World, line: model.Writes, place: Place) -> Done:
     for octets in world.packets.all(line.packets):
         try:
             found.socket.send(octets) if address is None else found.socket.sendto(octets, address)
+        except socket.gaierror as error:
+            raise _no_address(error, line.to, place) from None
         except OSError as error:
             done = _failed(found.station, error.errno or 0)
         except OverflowError as error:
@@ -161,6 +165,12 @@ def _writes(world: World, line: model.Writes, place: Place) -> Done:
             raise ScriptError(where, str(error)) from None
         world.settle()
     return done
+
+
+def _no_address(error: socket.gaierror, said: model.SocketAddress | str | None, place: Place) -> ScriptError:
+    """No kernel is asked about an address that is none, so this is not the failure of an action."""
+    host = said.host if isinstance(said, model.SocketAddress) else said
+    return ScriptError(place.at(host or ""), str(error.strerror))
 
 
 def _address(found: ScriptSocket, to: model.SocketAddress | str | None, place: Place) -> Any:
@@ -175,7 +185,12 @@ def _address(found: ScriptSocket, to: model.SocketAddress | str | None, place: P
         return pair
     layout = LINUX_LAYOUT if isinstance(found.station.router.profile, LinuxProfile) else BSD_LAYOUT
     zero = to.interface.encode("ascii", "replace")[:7].ljust(8, b"\0")
-    return layout.pack(int(IPv4Address(to.host)), to.tag or 0, zero)
+    try:
+        return layout.pack(int(IPv4Address(to.host)), to.tag or 0, zero)
+    except AddressValueError as error:
+        raise ScriptError(place.at(to.host), str(error)) from None
+    except OverflowError:
+        raise ScriptError(place.at(to.tag), f"a tag is 0 to 65535, not {to.tag}") from None
 
 
 def _closes(world: World, line: model.Closes, place: Place) -> Done:

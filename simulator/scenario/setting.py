@@ -93,12 +93,14 @@ def _packet(world: World, line: model.PacketDefinition, place: Place) -> None:
 
 @contextmanager
 def _refused(place: Place, *words: object) -> Iterator[None]:
-    """What the router refuses is an error at the word of the line that the refusal names."""
+    """What the router refuses is an error at the word of the line that the refusal names, or at a half of it: the
+    address or the length of a network."""
     try:
         yield
     except ValueError as error:
         told = str(error)
-        raise ScriptError(place.at_named(told, words), told) from None
+        halves = [half for word in words if isinstance(word, str) and "/" in word for half in word.split("/")]
+        raise ScriptError(place.at_named(told, (*words, *halves)), told) from None
 
 
 SETTINGS: dict[type, Callable[[World, Any, Place], None]] = {

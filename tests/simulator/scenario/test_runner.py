@@ -253,6 +253,22 @@ NONSENSE = {
         "bye",
     ),
     "half a step": (WORLD, "expect path input", "a step of a path is HOOK VERDICT [PORT] [by RULE]", "input"),
+    "written address": (BSD, "socket d divert 1\nd writes ping address 300.1.1.1 tag 0", "'300.1.1.1'", "300.1.1.1"),
+    "packed address": (
+        BSD,
+        "socket d divert 1\nd writes ping address 300.1.1.1 tag 0 interface em0",
+        "Octet 300 (> 255) not permitted in '300.1.1.1'",
+        "300.1.1.1",
+    ),
+    "packed tag": (
+        BSD,
+        "socket d divert 1\nd writes ping address 10.0.0.1 tag 70000 interface em0",
+        "a tag is 0 to 65535, not 70000",
+        "70000",
+    ),
+    "bound address": (WORLD, "socket u udp 300.1.1.1 5", "not an IPv4 address", "300.1.1.1"),
+    "interface's address": (BSD, "interface em2 300.1.1.1/24", "in '300.1.1.1'", "300.1.1.1/24"),
+    "length": (BSD, "interface em2 10.1.1.1/40", "'40' is not a valid netmask", "40"),
     "joined": (WORLD, "link eth0 to eth0", "eth0 cannot be joined to itself", "eth0"),
 }
 
