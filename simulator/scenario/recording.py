@@ -34,7 +34,7 @@ def record(router: Router, on_failure: str | Path | None = None) -> Iterator[Rec
 
     When something is raised inside, a failed assertion above all, the script is added to what is raised (pytest shows
     it), or written to the file ``on_failure``, and what was raised stands in its first comment.  Under Hypothesis the
-    last example that fails is the smallest.
+    last example that fails is the smallest.  Ctrl-C, ``assume`` and ``pytest.skip`` are no failures.
 
     Take the router before any packet has passed: fragments and dynamic rules that wait in it are not recorded.
     """
@@ -42,9 +42,18 @@ def record(router: Router, on_failure: str | Path | None = None) -> Iterator[Rec
     try:
         with recording:
             yield recording
-    except Exception as error:
-        recording.explain(error, on_failure)
+    except BaseException as error:
+        if is_failure(error):
+            recording.explain(error, on_failure)
         raise
+
+
+def is_failure(error: BaseException) -> bool:
+    """Whether what was raised says that something is wrong, not that somebody breaks off or wants another example:
+    Ctrl-C, ``assume`` of Hypothesis, ``pytest.skip``."""
+    if isinstance(error, Exception):
+        return not type(error).__module__.startswith("hypothesis.")
+    return type(error).__name__ == "Failed"  # of pytest.fail, which is no Exception
 
 
 def _first_line(error: BaseException) -> str:

@@ -14,6 +14,10 @@
 
 from __future__ import annotations
 
+import rules.strategies  # noqa: F401  # first, as it says what to install where hypothesis is missing
+
+# isort: split
+
 import socket
 import sys
 from pathlib import Path
@@ -24,7 +28,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from rules.errors import CommandError
 from simulator.router import IPPROTO_DIVERT, Router
-from simulator.scenario.recording import Recording
+from simulator.scenario.recording import Recording, is_failure
 from simulator.scenario.world import listed_rules
 from simulator.sockets.base import QueueSocket
 from simulator.testing import drawing, traffic
@@ -203,7 +207,7 @@ class RouterMachine(RuleBasedStateMachine):
             self.recording.__exit__()
             self._twin.close()
             self._invariants.close()
-            if error is not None:
+            if error is not None and is_failure(error):
                 self.recording.explain(error, self.scenario)
 
     def _end(self) -> None:

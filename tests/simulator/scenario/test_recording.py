@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from datagrams import udp
+from hypothesis.errors import UnsatisfiedAssumption
 
 from benchmarks.fuzz.drawing import steps, switches
 from benchmarks.fuzz.machine import Machine
@@ -246,3 +247,21 @@ def test_whatever_is_done_its_script_passes(profile: str, episode: int, monkeypa
     assert failures(script) == []
     if "Left out" not in script:
         assert "another way" not in script
+
+
+@pytest.mark.parametrize(
+    "break_off",
+    [UnsatisfiedAssumption(), pytest.skip.Exception("not today"), KeyboardInterrupt()],
+    ids=lambda break_off: type(break_off).__name__,
+)
+def test_who_breaks_off_has_found_nothing(break_off: BaseException, tmp_path: Path) -> None:
+    with pytest.raises(BaseException) as caught, record(between("freebsd-13"), tmp_path / "failing.scn"):
+        raise break_off
+    assert not (tmp_path / "failing.scn").exists()
+    assert not hasattr(caught.value, "__notes__")
+
+
+def test_a_test_that_gives_up_has_failed() -> None:
+    with pytest.raises(pytest.fail.Exception) as caught, record(between("freebsd-13")):
+        pytest.fail("it should not be so")
+    assert "# Failed: it should not be so" in caught.value.__notes__[0]
