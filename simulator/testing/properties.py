@@ -14,10 +14,14 @@ brings the scenario of its example along.  ``hypothesis.settings`` can be put on
 
 from __future__ import annotations
 
+import rules.strategies  # noqa: F401  # first, as it says what to install where hypothesis is missing
+
+# isort: split
+
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -42,7 +46,7 @@ __all__ = ["agree", "default_is_deny", "only_through", "order_does_not_matter", 
 Build = World | Callable[[], Router]
 Packets = str | st.SearchStrategy[tuple[str, bytes]] | None
 
-_HOOKS = ("in", "out", "input", "forward", "output")
+_PASSES, _CHAINS = ("in", "out"), ("input", "forward", "output")
 _REDIRECT = 5
 _MOST_READS = 100
 """Datagrams that a program takes because of one packet; more are a divert loop."""
@@ -54,7 +58,8 @@ def round_trip(build: Build, port: int, packets: Packets = None) -> Test:
 
     Whole datagrams are drawn unless ``packets`` says otherwise: fragments come out of a divert socket put together.
     ICMP redirects are not compared: FreeBSD's fast forwarding sends none about what was diverted.  No identification is
-    0, which a divert socket of Linux fills in (linux.md D15).
+    0, which a divert socket of Linux fills in (linux.md D15): neither that of the packet, nor those that the router
+    gives, which begin with 1.
 
     :raises ValueError: for a router none of whose rules diverts to the port.
     """
@@ -65,6 +70,8 @@ def round_trip(build: Build, port: int, packets: Packets = None) -> Test:
     def test_round_trip(arrival: tuple[str, bytes]) -> None:
         through, past = _build(build), _build(build)
         _without(past, port)
+        for router in (through, past):
+            router.node.next_identification = max(router.node.next_identification, 1)
         with record(through), _listening(through, port) as program:
             _receive(through, arrival)
             program.write_back()
@@ -114,7 +121,11 @@ def seen(build: Build, packets: Packets, port: int, times: int = 1) -> Test:
     if times < 0:
         raise ValueError(f"no program sees a packet {times} times")
 
-    @given(_arrivals(build, packets, fragments=False).map(_living))
+    arrivals = _arrivals(build, packets, fragments=False).map(_living)
+    if not isinstance(packets, st.SearchStrategy):
+        arrivals = arrivals.filter(_from_a_host(World.of(_build(build))))
+
+    @given(arrivals)
     def test_seen(arrival: tuple[str, bytes]) -> None:
         router = _build(build)
         with record(router), _listening(router, port) as program:
@@ -128,16 +139,18 @@ def seen(build: Build, packets: Packets, port: int, times: int = 1) -> Test:
     return test_seen
 
 
-def default_is_deny(build: Build, packets: Packets = None, hooks: Sequence[str] = _HOOKS) -> Test:
+def default_is_deny(build: Build, packets: Packets = None, hooks: Sequence[str] | None = None) -> Test:
     """A packet about which no rule decides is refused: by rule 65535, or by the policy of its chain.
 
     ``hooks``: in which passes or chains, if not in all.
 
-    :raises ValueError: for a hook that there is not.
+    :raises ValueError: for a hook that the router does not have.
     """
-    unknown = sorted(set(hooks) - set(_HOOKS))
+    there = _CHAINS if isinstance(_build(build).profile, LinuxProfile) else _PASSES
+    asked = there if hooks is None else hooks
+    unknown = sorted(set(asked) - set(there))
     if unknown:
-        raise ValueError(f"no such pass or chain: {unknown[0]!r} (there are {', '.join(_HOOKS)})")
+        raise ValueError(f"no such pass or chain: {unknown[0]!r} (there are {', '.join(there)})")
 
     @given(_arrivals(build, packets))
     def test_default_is_deny(arrival: tuple[str, bytes]) -> None:
@@ -145,7 +158,7 @@ def default_is_deny(build: Build, packets: Packets = None, hooks: Sequence[str] 
         with record(router), router.trace() as trace:
             _receive(router, arrival)
             for event in trace:
-                if event.hook in hooks and (event.rule or "").endswith(("65535", ":policy")):
+                if event.hook in asked and (event.rule or "").endswith(("65535", ":policy")):
                     said = f"{event.hook}: {event.verdict} by {event.rule}: {speak(event.octets or b'')}"
                     assert event.verdict in _REFUSALS, said
 
@@ -235,6 +248,13 @@ def _arrivals(build: Build, packets: Packets, *, fragments: bool = True) -> st.S
         return traffic.arriving_like(packets, world, router, fragments=fragments)
     near = traffic.arriving(world, fragments=fragments)
     return near | traffic.arriving_at_rules(world, router, fragments=fragments)
+
+
+def _from_a_host(world: World) -> Callable[[tuple[str, bytes]], bool]:
+    """Whether a packet may be forwarded as far as its TTL and its source say, which is no router's or network's."""
+    own = [IPv4Interface(address) for address in world.interfaces.values()]
+    nobody = {int(each) for it in own for each in (it.ip, it.network[0], it.network[-1])}
+    return lambda arrival: arrival[1][8] > 1 and int.from_bytes(arrival[1][12:16], "big") not in nobody
 
 
 def _identified(arrival: tuple[str, bytes]) -> tuple[str, bytes]:

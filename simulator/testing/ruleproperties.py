@@ -69,7 +69,7 @@ def order_does_not_matter(rules: AnyRules, *labels: int | str) -> Test:
         other = made.get(tuple(order)) or made.setdefault(tuple(order), reordered(order))
         for hook in _HOOKS if isinstance(rules, ipchains.Tables) else _HOOKS[:2]:
             if (hook == "in") is (header.transmit_interface is None):
-                _compare(hook, header, rules, other)
+                _compare(hook, header, rules, other, f" in the order {', '.join(str(labels[at]) for at in order)}")
 
     return test_order_does_not_matter
 
@@ -107,7 +107,8 @@ def _of_rules(rules: AnyRules) -> Iterator[st.SearchStrategy[Header]]:
 # Comparing
 
 
-def _compare(hook: str, header: Header, one: AnyRules, other: AnyRules) -> None:
+def _compare(hook: str, header: Header, one: AnyRules, other: AnyRules, how: str = "") -> None:
+    """``how``: what is to be said of the other rules."""
     said = _outcome(one, hook, header), _outcome(other, hook, header)
     if said[0][0] != said[1][0]:
         (first, here), (second, there) = said
@@ -115,7 +116,7 @@ def _compare(hook: str, header: Header, one: AnyRules, other: AnyRules) -> None:
             packet = speak(octets_of(header))
         except ValueError:
             packet = repr(header)
-        raise AssertionError(f"{hook}: {first} by {here}, {second} by {there}: {packet}")
+        raise AssertionError(f"{hook}: {first} by {here}, {second} by {there}{how}: {packet}")
 
 
 def _outcome(rules: AnyRules, hook: str, header: Header) -> tuple[str, str]:
