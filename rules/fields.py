@@ -10,8 +10,11 @@ tried without a router.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Iterator
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, Protocol
+
+from rules.addresses import dotted
 
 __all__ = [
     "DONT_FRAGMENT",
@@ -31,8 +34,9 @@ DONT_FRAGMENT = 0x4000
 MORE_FRAGMENTS = 0x2000
 OFFSET_MASK = 0x1FFF
 
-TRANSPORT_OCTETS = {TCP: 20, UDP: 8, ICMP: 8}
-"""Octets of the transport headers there are fields for, without options."""
+_SCTP = 132
+TRANSPORT_OCTETS = {TCP: 20, UDP: 8, ICMP: 8, _SCTP: 12}
+"""Octets of the transport headers without which ipfw takes a packet for damaged, without options."""
 
 
 class Fields(Protocol):
@@ -177,6 +181,26 @@ class Header:
     owner: tuple[int, ...] | None = None
     """Whose local socket it belongs to, for rules that ask (:class:`rules.ipfw.Owner`)."""
 
+    def __repr__(self) -> str:
+        """What makes it, ``from ipaddress import IPv4Address`` given: the fields that an ordinary datagram has not."""
+        return f"Header({', '.join(self._said())})"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """The same, a field a line where one line has no room: IPython and Hypothesis print so."""
+        with printer.group(1, "Header(", ")"):
+            for at, said in enumerate(self._said()):
+                if at:
+                    printer.text(",")
+                    printer.breakable()
+                printer.text(said)
+
+    def _said(self) -> Iterator[str]:
+        for each in fields(self):
+            value = getattr(self, each.name)
+            usual = each.default if each.default_factory is MISSING else each.default_factory()
+            if value != usual:
+                yield f"{each.name}={_written(each.name, value)}"
+
     @property
     def fragment_offset(self) -> int:
         return self.fragment & OFFSET_MASK
@@ -188,3 +212,9 @@ class Header:
     @property
     def dont_fragment(self) -> bool:
         return bool(self.fragment & DONT_FRAGMENT)
+
+
+def _written(name: str, value: object) -> str:
+    if name in ("source", "destination") and isinstance(value, int):
+        return f'int(IPv4Address("{dotted(value)}"))'
+    return f"{value:#x}" if name == "fragment" else repr(value)

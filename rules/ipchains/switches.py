@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["PROFILES", "Switches"]
+__all__ = ["PROFILES", "Switches", "switches_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,3 +66,10 @@ PROFILES = {
     ),
 }
 """The engine of each Linux profile, by the profile's name."""
+
+
+def switches_of(profile: str) -> Switches:
+    """The engine of the profile of that name.  :raises ValueError: for a name that is no Linux profile's."""
+    if profile not in PROFILES:
+        raise ValueError(f"profile={profile!r} is none of {', '.join(PROFILES)}")
+    return PROFILES[profile]

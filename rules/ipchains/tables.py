@@ -13,7 +13,7 @@ from rules.ipchains.execution import Execution
 from rules.ipchains.masquerading import Masquerading, NoMasquerading
 from rules.ipchains.names import Names
 from rules.ipchains.parser import parse
-from rules.ipchains.switches import PROFILES, Switches
+from rules.ipchains.switches import Switches, switches_of
 from rules.ipchains.verdict import Verdict
 from rules.ipchains.words import PROGRAM
 from rules.roster import Engine
@@ -38,6 +38,8 @@ class Tables:
     and whether a person sits before the tool: without the one and with the other, adding to ``forward`` warns
     (linux.md U19b).  ``engine`` is how chains are searched, with the same answers: ``"plain"``, rule by rule;
     ``"fast"``, by tables; or ``"auto"``, by tables where that pays.
+
+    :raises ValueError: for a name that is no Linux profile's, or an engine that there is not.
     """
 
     def __init__(
@@ -50,7 +52,7 @@ class Tables:
         terminal: bool = False,
         engine: str = "auto",
     ) -> None:
-        self.switches = PROFILES[profile] if isinstance(profile, str) else profile
+        self.switches = switches_of(profile) if isinstance(profile, str) else profile
         self.chains = Chains(self.switches, Engine(engine))
         self.names = Names.standard() if names is None else names
         self.masquerading = NoMasquerading() if masquerading is None else masquerading

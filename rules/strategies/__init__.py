@@ -11,6 +11,14 @@ prints what can be typed.  Examples shrink to few rules, documentation addresses
 hypothesis (``pip install 'divertsim[strategies]'``).
 """
 
+try:
+    import hypothesis  # noqa: F401
+except ModuleNotFoundError as absent:
+    raise ModuleNotFoundError(
+        "rules.strategies and simulator.testing draw with hypothesis: pip install 'divertsim[strategies]'",
+        name=absent.name,
+    ) from None
+
 from rules.strategies.drawn import NoPacketError, matching, missing
 from rules.strategies.headers import coherent, headers
 from rules.strategies.ipchains import ipchains_lists, ipchains_rules, ipchains_tables

@@ -61,7 +61,12 @@ def headers(
     ``source``, ``destination``, ``protocol``: where the values come from.  ``fragments``: fragments among them.
     ``passes``: ``in`` are packets that came in by one of the interfaces, ``out`` are about to leave by one, having come
     in by another or (``receive_interface`` None) being this host's own.
+
+    :raises ValueError: for a pass that there is not.
     """
+    for each in passes:
+        if each not in _PASSES:
+            raise ValueError(f"no such pass: {each!r} (there are {', '.join(_PASSES)})")
     return silent_headers(
         source=source,
         destination=destination,
@@ -70,6 +75,9 @@ def headers(
         interfaces=interfaces,
         passes=passes,
     ).map(told)
+
+
+_PASSES = ("in", "out")
 
 
 @st.composite

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from hypothesis import note
 
 from rules.addresses import dotted
-from rules.fields import DONT_FRAGMENT, MORE_FRAGMENTS, OFFSET_MASK, TCP, TRANSPORT_OCTETS, Header
+from rules.fields import DONT_FRAGMENT, ICMP, MORE_FRAGMENTS, OFFSET_MASK, TCP, UDP, Header
 from rules.ipfw.names import PROTOCOL_NAMES, TCP_FLAGS
 
 __all__ = ["said", "told"]
 
 _USUAL_SYN = 2
+_USUAL_OCTETS = {TCP: 20, UDP: 8, ICMP: 8}
+"""Behind the IP header, where no length is said."""
 _NUMBERS = (
     ("ttl", "ttl", 64),
     ("tos", "tos", 0),
@@ -58,7 +60,7 @@ def _words(header: Header) -> Iterator[str]:
     yield from (word for word, bit in (("df", DONT_FRAGMENT), ("mf", MORE_FRAGMENTS)) if header.fragment & bit)
     if offset := header.fragment & OFFSET_MASK:
         yield from ("offset", str(offset * 8))
-    if header.total_length != 20 + (0 if offset else TRANSPORT_OCTETS.get(header.protocol, 0)):
+    if header.total_length != 20 + (0 if offset else _USUAL_OCTETS.get(header.protocol, 0)):
         yield from ("iplen", str(header.total_length))
     yield from _place(header)
 

@@ -7,6 +7,10 @@ in :mod:`rules.strategies`; :func:`octets_of` makes a datagram of a header.  Nee
 
 from __future__ import annotations
 
+import rules.strategies  # noqa: F401  # first, as it says what to install where hypothesis is missing
+
+# isort: split
+
 from hypothesis import strategies as st
 
 from rules.fields import MORE_FRAGMENTS, TCP

@@ -47,6 +47,9 @@ class World:
 
         :raises ValueError, rules.CommandError: for what no router takes.
         """
+        for name in self.mtus:
+            if name not in self.interfaces:
+                raise ValueError(f"an MTU for {name!r}, which is no interface (there are {', '.join(self.interfaces)})")
         router = Router(self.profile, **{**self.switches, **more})
         for name, address in self.interfaces.items():
             router.add_interface(name, address, mtu=self.mtus.get(name, 1500))

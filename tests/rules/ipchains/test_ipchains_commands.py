@@ -342,3 +342,8 @@ def test_names_from_files() -> None:
     )
     assert len(names.host_or_network("a")) == 2
     assert tables.execute(["-A", "input", "-s", "six"]).status == 2
+
+
+def test_a_profile_that_there_is_not_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"'linux2\.2' is none of linux-2\.2, linux-2\.0"):
+        Tables("linux2.2")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
+from ipaddress import IPv4Address
 
 import pytest
 from hypothesis import Phase, assume, find, given, settings
 from hypothesis import strategies as st
+from hypothesis.vendor.pretty import pretty
 
 from rules import ipchains, ipfw
 from rules.analysis.findings import Kind, findings
@@ -284,3 +288,33 @@ def test_no_packet_of_ipfw_is_overlooked(command: str) -> None:
         program = analysis_of_ipfw(rules, interfaces=["em0", "em1"], knows_host=True)
         certain = all(node.certain for node in program.nodes)
         assert never_matches(program) or not certain, command
+
+
+def test_a_pass_that_there_is_not_is_refused() -> None:
+    with pytest.raises(ValueError, match="no such pass: 'inn'"):
+        headers(passes=["inn"])
+
+
+@given(headers())
+def test_a_header_prints_as_what_makes_it(header: Header) -> None:
+    assert eval(repr(header), {"Header": Header, "IPv4Address": IPv4Address}) == header
+    assert "".join(pretty(header).split()) == "".join(repr(header).split())
+
+
+def test_a_header_prints_what_is_not_usual() -> None:
+    header = Header(source=0x0A000001, fragment=185, ttl=64)
+    assert repr(header) == 'Header(source=int(IPv4Address("10.0.0.1")), fragment=0xb9)'
+
+
+@given(headers(protocol=st.just(132), fragments=False))
+def test_a_whole_packet_has_the_header_that_ipfw_wants_of_it(header: Header) -> None:
+    rules = ipfw.RuleSet("freebsd-13")
+    rules.run("add 100 allow ip from any to any")
+    assert rules.evaluate(header).rule == 100
+
+
+@pytest.mark.parametrize("module", ["rules.strategies", "simulator.testing.strategies", "simulator.testing.properties"])
+def test_without_hypothesis_it_says_what_to_install(module: str) -> None:
+    code = f"import sys; sys.modules['hypothesis'] = None; import {module}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "pip install 'divertsim[strategies]'" in done.stderr.splitlines()[-1]

@@ -144,3 +144,8 @@ def test_own_packets_and_writes(data: st.DataObject) -> None:
 def test_behaviours_are_often_good_ones_and_sometimes_not() -> None:
     assert find(behaviours(), lambda program: True).changes == ("back",)
     assert find(behaviours(), lambda program: "drop" in program.changes).changes == ("drop",)
+
+
+def test_an_mtu_is_of_an_interface_that_there_is() -> None:
+    with pytest.raises(ValueError, match=r"'em9', which is no interface .there are em0, em1"):
+        World(mtus={"em9": 576}).build()
