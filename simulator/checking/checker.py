@@ -119,6 +119,10 @@ class Checker(Protocol):
     def tables(self) -> ipchains.Tables | None:
         """Those of ipchains."""
 
+    @property
+    def verdicts(self) -> Mapping[str, str]:
+        """The words for what may become of a packet -> those that answers use."""
+
     def command(self, line: str) -> None:
         """Run a line of a rule file.  :raises CommandError: as the tool does."""
 
@@ -157,6 +161,13 @@ _NO_RULE = "the packet is too short for its transport header, so no rule decides
 
 
 class _Ipfw:
+    verdicts: Mapping[str, str] = {
+        "accept": "accept",
+        "allow": "accept",
+        **{word: word for word in ("deny", "divert", "tee", "fwd", "nat", "pipe", "queue", "reass", "defrag")},
+    }
+    """What answers with ``unreach`` and ``reset`` is a ``deny`` here: which rule it was says more."""
+
     def __init__(
         self,
         kernel: BsdProfile,
@@ -244,6 +255,8 @@ def _outcome(verdict: Verdict) -> str:
 
 
 class _Ipchains:
+    verdicts: Mapping[str, str] = {word: word for word in ("accept", "deny", "reject", "masq", "redirect", "divert")}
+
     def __init__(self, profile: str, interfaces: Mapping[str, str]) -> None:
         self._tables = ipchains.Tables(profile)
         self._interfaces = interfaces

@@ -40,7 +40,7 @@ class Question:
     """What was said of where it is, by the keys of the recorded cases: ``hook``, ``interface``, ``received_on``,
     ``reinjected``, ``start_after``, ``advance``, ``link``, ``tags``; on Linux ``chain``, ``interface``, ``mark``."""
     expected: str | None = None
-    """What should become of it."""
+    """What should become of it, in the words of answers."""
 
 
 _KEYS: dict[str, type | tuple[type, ...]] = {
@@ -64,10 +64,12 @@ _CHOICES = {
 }
 
 
-def read(text: str) -> Iterator[Question]:
+def read(text: str, verdicts: Mapping[str, str]) -> Iterator[Question]:
     """The packets of a text, a line each; a text that begins with a bracket is one JSON array.
 
-    :raises QuestionError: for a line that says none.
+    ``verdicts``: the words for what may become of a packet -> those that answers use.
+
+    :raises QuestionError: for a line that says none, or expects what has no name.
     """
     if text.lstrip().startswith("["):
         try:
@@ -80,20 +82,22 @@ def read(text: str) -> Iterator[Question]:
     for number, line in enumerate(text.splitlines(), start=1):
         stripped = line.strip()
         if stripped and not stripped.startswith("#"):
-            yield read_line(line, number)
+            yield read_line(line, verdicts, number)
 
 
 _EXPECTED = re.compile(r"\s*=>\s*(.+?)\s*$")
+_THEN = re.compile(r"\s+then\s+(?=\S)", re.IGNORECASE)
 _COMMENT = re.compile(r"\s#[^\"']*$")
 
 
-def read_line(line: str, number: int = 1) -> Question:
-    """The packet of one line.  :raises QuestionError: when it says none."""
+def read_line(line: str, verdicts: Mapping[str, str], number: int = 1) -> Question:
+    """The packet of one line.  :raises QuestionError: when it says none, or expects what has no name."""
     indent = len(line) - len(line.lstrip())
     words = _COMMENT.sub("", line).strip()
     expected = None
     if match := _EXPECTED.search(words):
-        expected, words = " ".join(match.group(1).split()), words[: match.start()].rstrip()
+        column = indent + match.start(1) + 1
+        expected, words = _expected(match.group(1), verdicts, number, column), words[: match.start()].rstrip()
     if words.startswith("{"):
         try:
             value = json.loads(words)
@@ -115,6 +119,20 @@ def read_line(line: str, number: int = 1) -> Question:
         said |= {"interface": spoken.interface or spoken.received_on, "received_on": None}
     given = {key: value for key, value in said.items() if value is not None}
     return Question(line=number, words=words, octets=octets, given=given, expected=expected)
+
+
+def _expected(said: str, verdicts: Mapping[str, str], number: int, column: int) -> str:
+    """What should happen, in the words of answers."""
+    found = []
+    at = 0
+    for step in _THEN.split(said):
+        word, *rest = step.split()
+        if (verdict := verdicts.get(word.lower())) is None:
+            told = f"nothing is called {word!r} (there are {', '.join(verdicts)})"
+            raise QuestionError(told, number, column + said.index(word, at))
+        at += len(step)
+        found.append(" ".join([verdict, *rest]))
+    return " then ".join(found)
 
 
 def _json_error(error: ValueError, number: int) -> QuestionError:

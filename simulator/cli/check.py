@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Interface, IPv4Network
 from pathlib import Path
 from typing import Any, NoReturn
@@ -59,7 +59,7 @@ def check(*, why: bool, **asked: Any) -> None:
     Behind `=>` a line may say what should happen: `=> deny`, `=> divert 8668 by 100`.  A packet that says no direction
     is on its way in; one that says no interface is at the one whose network it comes from or goes to.  Packets are
     asked about in order, and dynamic state lives on from one to the next.  Exit status 1 when a packet does not meet
-    what its line says, 2 for a file that makes no sense.
+    what its line says, 2 for a file that makes no sense, such as a verdict that there is not.
     """
     _answer(why=why, **asked)
 
@@ -94,7 +94,7 @@ def _answer(
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     _load(checker, rules)
-    questions = list(_questions(packets))
+    questions = list(_questions(packets, checker.verdicts))
     answers = [checker.ask(question) for question in questions]
     if as_json:
         click.echo(json.dumps({"profile": profile, "packets": [answer.as_json() for answer in answers]}, indent=1))
@@ -115,13 +115,13 @@ def _load(checker: Checker, path: Path) -> None:
         _refuse(error.said(str(path)))
 
 
-def _questions(packets: str) -> Iterator[Question]:
+def _questions(packets: str, verdicts: Mapping[str, str]) -> Iterator[Question]:
     """The packets of a file; of what is no file, the packet that the words say."""
     path = Path(packets)
     is_file = len(packets) < 256 and path.is_file()
     text = _text(path) if is_file else packets
     try:
-        yield from read(text) if is_file else [read_line(text)]
+        yield from read(text, verdicts) if is_file else [read_line(text, verdicts)]
     except QuestionError as error:
         line = text.splitlines()[error.line - 1] if text.splitlines() else ""
         where = (

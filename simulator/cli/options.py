@@ -37,7 +37,8 @@ def assignments(
     for text in texts:
         name, sign, value = text.partition("=")
         if not sign or not name or not value:
-            raise click.UsageError(f"{option} takes NAME=VALUE, not {text!r}")
+            shape = "NAME=VALUE" if name_first else "PREFIX=TARGET"
+            raise click.UsageError(f"{option} takes {shape}, not {text!r}")
         try:
             check(value if name_first else name)
         except ValueError as error:

@@ -69,7 +69,15 @@ def test_the_likely_interface(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("expected", "status"),
-    [("accept", 0), ("ACCEPT", 0), ("accept by 100", 0), ("accept by 200", 1), ("deny", 1), ("divert", 1)],
+    [
+        ("accept", 0),
+        ("ACCEPT", 0),
+        ("allow by 100", 0),
+        ("accept by 100", 0),
+        ("accept by 200", 1),
+        ("deny", 1),
+        ("divert", 1),
+    ],
 )
 def test_what_a_line_says_should_happen(tmp_path: Path, expected: str, status: int) -> None:
     result = invoke(tmp_path, IPFW, f"tcp from 1.1.1.1 to 2.2.2.2 80 => {expected}", *BSD)
@@ -127,6 +135,15 @@ def test_ipchains(tmp_path: Path) -> None:
         (IPFW, '{"hook": "in"}', BSD, "a packet needs 'octets'"),
         (IPFW, '{"octets": "45", "hook": "up"}', BSD, "'hook' is 'up', not one of 'in', 'out'"),
         (IPFW, '{"octets": "45", "advance": "soon"}', BSD, "'advance' is 'soon'"),
+        (
+            IPFW,
+            "  icmp from 1.1.1.1 to 2.2.2.2 =>  divret 80",
+            BSD,
+            "packets:1:36: nothing is called 'divret' (",
+        ),
+        (IPFW, "icmp from 1.1.1.1 to 2.2.2.2 => tee 5 then tee6", BSD, "packets:1:44: nothing is called 'tee6'"),
+        (IPCHAINS, "icmp from 1.1.1.1 to 2.2.2.2 => allow", ("--profile", "linux-2.2"), "nothing is called 'allow'"),
+        (IPFW, "", (*BSD, "--route", "10.0.0.0/8"), "--route takes PREFIX=TARGET, not '10.0.0.0/8'"),
         (IPFW, "", ("--profile", "freebsd-9"), "'freebsd-9' is not one of 'linux-2.2'"),
         (IPFW, "", (*BSD, "--interface", "em2"), "--interface takes NAME=VALUE, not 'em2'"),
         (IPFW, "", (*BSD, "--interface", "em2=10.0.0"), "--interface em2=10.0.0:"),
