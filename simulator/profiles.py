@@ -7,6 +7,7 @@ and hang below ``rules``.  :func:`resolve` finds a profile by name and sets any 
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import errno
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -374,7 +375,9 @@ def resolve(name: str, **switches: Any) -> Profile:
     for key, value in switches.items():
         hint = own.get(key, engine.get(key))
         if hint is None:
-            raise TypeError(f"{name} has no switch {key!r} (it has {', '.join(sorted(own | engine))})")
+            near = difflib.get_close_matches(key, own | engine, n=1)
+            said = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(sorted(own | engine))}"
+            raise TypeError(f"{name} has no switch {key!r} ({said})")
         _check(key, value, hint)
     base = profile.rules
     if "ipfw_dialect" in switches:

@@ -83,7 +83,10 @@ def replay(
         raise click.UsageError(f"-w {output} is the capture itself: it would be overwritten while it is read")
     router = _router(profile, switches)
     entering = assignments(arriving, "--in", IPv4Interface)
-    for name, address in (entering | assignments(interfaces, "--interface", IPv4Interface)).items():
+    others = assignments(interfaces, "--interface", IPv4Interface)
+    for name in entering.keys() & others.keys():
+        raise click.UsageError(f"{name} is given by --in and by --interface, {entering[name]} and {others[name]}")
+    for name, address in (entering | others).items():
         try:
             router.add_interface(name, address, link=Replay.away())
         except ValueError as error:
@@ -180,7 +183,11 @@ def _routes(router: Router, routes: tuple[str, ...]) -> None:
 
 def _rules(router: Router, path: Path) -> None:
     command = router.ipchains if isinstance(router.profile, LinuxProfile) else router.ipfw
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise click.UsageError(f"{path}: not text in UTF-8: {error.reason} at octet {error.start}") from None
+    for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         try:

@@ -172,7 +172,10 @@ def test_a_damaged_capture_says_how_far_it_got(tmp_path: Path) -> None:
         ((*SITE, "--program", "8668=frob"), "no such program: 'frob'"),
         ((*SITE, "--program", "x=eat"), "--program takes PORT=NAME, not x=eat"),
         ((*SITE, "--program", "8668=eat", "--program", "8668=passthrough"), "given twice, eat and passthrough"),
-        ((*SITE, "--switch", "frob=1"), "freebsd-13 has no switch 'frob'"),
+        ((*SITE, "--switch", "frob=1"), "freebsd-13 has no switch 'frob' (it has add_call, "),
+        ((*SITE, "--switch", "default_acept=1"), "no switch 'default_acept' (did you mean 'default_accept'?)"),
+        ((*SITE, "--route", "10.0.0.254"), "--route takes PREFIX=TARGET, not '10.0.0.254'"),
+        ((*SITE, "--interface", "em0=10.7.0.1/24"), "em0 is given by --in and by --interface, "),
         ((*SITE, "-w", "/nonexistent/file"), "No such file or directory"),
     ],
 )
@@ -187,6 +190,14 @@ def test_a_rule_that_is_refused(tmp_path: Path) -> None:
     result = invoke(tmp_path, [], *SITE, rules="\nadd 100 frob\n")
     assert result.exit_code == 2
     assert "rules:2: ipfw: invalid action frob" in result.output
+
+
+def test_a_rule_file_that_is_no_text(tmp_path: Path) -> None:
+    path = capture(tmp_path / "in.pcap", [(1.0, NAMES)])
+    (tmp_path / "rules").write_bytes(b"add 100 \xff")
+    result = CliRunner().invoke(replay, [str(path), *SITE, "--rules", str(tmp_path / "rules")])
+    assert result.exit_code == 2
+    assert "rules: not text in UTF-8: invalid start byte at octet 8" in result.output
 
 
 def test_the_capture_itself_is_not_written_over(tmp_path: Path) -> None:
