@@ -20,24 +20,24 @@ with silently():
 __all__ = ["main"]
 
 _COMMANDS = {
-    "compare": ("compare", "compare"),
-    "check": ("check", "check"),
-    "conformance": ("conformance", "conformance"),
     "demo": ("demo", "demo"),
     "doctor": ("doctor", "doctor"),
-    "exec": ("execute", "execute"),
-    "replay": ("replay", "replay"),
     "run": ("run", "run"),
+    "replay": ("replay", "replay"),
+    "exec": ("execute", "execute"),
+    "check": ("check", "check"),
     "explain": ("check", "explain"),
-    "ipchains-restore": ("ipchains_scripts", "ipchains_restore"),
-    "ipchains-save": ("ipchains_scripts", "ipchains_save"),
-    "diff": ("difference", "diff"),
     "lint": ("lint", "lint"),
+    "diff": ("difference", "diff"),
+    "witness": ("witness", "witness"),
+    "compare": ("compare", "compare"),
     "programs": ("programs", "programs"),
     "profiles": ("profiles", "profiles"),
-    "witness": ("witness", "witness"),
+    "ipchains-save": ("ipchains_scripts", "ipchains_save"),
+    "ipchains-restore": ("ipchains_scripts", "ipchains_restore"),
+    "conformance": ("conformance", "conformance"),
 }
-"""Each command's module here, and its name there."""
+"""Each command's module here, and its name there, in the order in which people meet them."""
 
 
 class _Commands(click.Group):
@@ -45,6 +45,13 @@ class _Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Each with its whole first sentence: click would cut it off at the end of the line."""
+        commands = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
+        said = [(name, command.get_short_help_str(limit=300)) for name, command in commands.items() if command]
+        with formatter.section("Commands"):
+            formatter.write_dl(said)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
