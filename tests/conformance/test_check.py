@@ -20,7 +20,7 @@ def answers(checker: Checker, case: dict[str, Any]) -> list[tuple[object, object
         checker.command(command)
     for packet in case["packets"]:
         given = {key: value for key, value in packet.items() if key in _KEYS}
-        details = checker.ask(read_line(json.dumps(given))).details
+        details = checker.ask(read_line(json.dumps(given), checker.verdicts)).details
         found.append((details["verdict"], details["decided_by"]))
     return found
 
