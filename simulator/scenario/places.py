@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from ipaddress import AddressValueError, IPv4Address
+
 from rules.ipfw.names import service_port
 from simulator.scenario.model import Place, ScriptError
 
-__all__ = ["LONGEST", "divert_port", "duration", "number", "share"]
+__all__ = ["LONGEST", "divert_port", "duration", "host", "number", "share"]
 
 LONGEST = 10_000_000.0
 """Seconds: no time in a script is longer (some 115 days)."""
@@ -48,6 +50,14 @@ def divert_port(text: str, place: Place) -> int:
     if port is None:
         raise ScriptError(place, f"no divert port is called {text!r}: say a number, or 'natd'")
     return port
+
+
+def host(text: str, place: Place) -> str:
+    """One address.  :raises ScriptError: for what is none; no packet would ever come with it."""
+    try:
+        return str(IPv4Address(text))
+    except AddressValueError:
+        raise ScriptError(place, f"not an address such as 10.0.0.1: {text!r}") from None
 
 
 def share(text: str, place: Place) -> float:

@@ -8,6 +8,7 @@ from lark import Token, v_args
 from lark.tree import Meta
 
 from simulator.scenario import model
+from simulator.scenario.places import host
 from simulator.scenario.sentences.terminals import Terminals
 
 __all__ = ["Expectations"]
@@ -37,14 +38,13 @@ class Expectations(Terminals):
         return model.Reads(str(name), packets, address, within or 0.0)
 
     def came_with(self, meta: Meta, children: list[Any]) -> model.ReadAddress:
-        host, tag, interface = children
-        return model.ReadAddress(
-            None if host is None else str(host), None if tag is None else self._number(tag), interface
-        )
+        address, tag, interface = children
+        known = None if address is None else host(str(address), self._place(address))
+        return model.ReadAddress(known, None if tag is None else self._number(tag), interface)
 
     def came_with_tag_first(self, meta: Meta, children: list[Token | None]) -> model.ReadAddress:
-        tag, host, interface = children
-        return self.came_with(meta, [host, tag, interface])
+        tag, address, interface = children
+        return self.came_with(meta, [address, tag, interface])
 
     def came_in(self, meta: Meta, children: list[Token]) -> str:
         return str(children[0]) if children else ""

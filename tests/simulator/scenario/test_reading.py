@@ -146,6 +146,7 @@ def test_cases_and_the_description() -> None:
         ("rooter linux-2.2", 1, 1, "no statement begins with 'rooter' (did you mean router?)"),
         ("router linux-2.2\neth0 recieves ping", 2, 6, "'receives'"),
         ("expect eth1 sends", 1, 18, "not the end of the line"),
+        ("expect d reads any address 300.0.0.1 tag 1", 1, 28, "not an address such as 10.0.0.1: '300.0.0.1'"),
         ("eth0 receives tcp from 10.0.0.1 to x", 1, 36, "one address on each side"),
         (
             "route 10.0.0.0/8 over eth1",
