@@ -62,7 +62,9 @@ class RouterMachine(RuleBasedStateMachine):
     """
 
     world: ClassVar[World | None] = None
-    """The router; None: it is drawn, of any kernel."""
+    """The router; None: it is drawn."""
+    profile: ClassVar[str | None] = None
+    """The kernel of a router that is drawn; None: any."""
     changes_rules: ClassVar[bool] = True
     """Whether commands are drawn, too."""
     ports: ClassVar[tuple[int, ...]] = ()
@@ -76,7 +78,9 @@ class RouterMachine(RuleBasedStateMachine):
 
     def worlds(self) -> st.SearchStrategy[World]:
         """The router that it begins with: ``world``, if there is one."""
-        return st.just(self.world) if self.world is not None else drawing.worlds()
+        if self.world is not None:
+            return st.just(self.world)
+        return drawing.worlds(profiles=() if self.profile is None else [self.profile])
 
     def commands(self) -> st.SearchStrategy[str]:
         """Commands of ipfw or ipchains: rules more than anything, and what takes them away again."""

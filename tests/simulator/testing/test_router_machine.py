@@ -15,7 +15,6 @@ from simulator.scenario.runner import play
 from simulator.sockets.base import QueueSocket
 from simulator.testing import RouterMachine
 from simulator.testing.behaviours import Behaviour
-from simulator.testing.drawing import worlds
 from simulator.testing.strategies import World
 
 RANDOM = settings(max_examples=10, stateful_step_count=25, deadline=None, database=None)
@@ -31,11 +30,8 @@ def fails(machine: type[RouterMachine], kind: type[Exception]) -> str:
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_no_profile_breaks_its_promises(profile: str) -> None:
-    class Machine(RouterMachine):
-        def worlds(self) -> Any:
-            return worlds(profiles=[profile])
-
-    run_state_machine_as_test(Machine, settings=RANDOM)  # type: ignore[no-untyped-call]
+    machine = type("Machine", (RouterMachine,), {"profile": profile})
+    run_state_machine_as_test(machine, settings=RANDOM)  # type: ignore[no-untyped-call]
 
 
 GATEWAY = World(
