@@ -66,11 +66,27 @@ class _Lint:
         return Findings(tuple(self.found), tuple(self.undecided), tuple(reasons.items()))
 
     def _tell(
-        self, kind: Kind, node: Node, reason: str, *, by: Iterable[int] = (), region: Region | None = None
+        self,
+        kind: Kind,
+        node: Node,
+        reason: str,
+        *,
+        by: Iterable[int] = (),
+        region: Region | None = None,
+        meets: int | None = None,
     ) -> None:
-        labels = tuple(dict.fromkeys(self.program.nodes[number].label for number in by))
+        """``region``: packets that show it; ``meets``: the node that they match."""
+        nodes = self.program.nodes
+        labels = tuple(dict.fromkeys(nodes[number].label for number in by))
         shown = None if region is None else witness(self.program.space, region)
-        self.found.append(Finding(kind, node.label, node.line, labels, reason, shown))
+        met = None if meets is None else nodes[meets].label
+        self.found.append(Finding(kind, node.label, node.line, labels, reason, shown, met))
+
+    def _packets(self, region: Region, start: int) -> Region | None:
+        """What of a region are packets, as far as these begin there in a first pass."""
+        if start not in self.program.starts.values():
+            return None
+        return next(filter(None, (intersection(region, valid) for valid in self.program.space.valid())), None)
 
     def _rule(self, number: int, node: Node) -> None:
         if not node.matches:
@@ -101,6 +117,7 @@ class _Lint:
             self._unreached(node, f"nothing jumps to chain {chain}", ())
             return
         takers: dict[int, Outcome] = {}
+        shown: dict[int, Region] = {}
         for start, region in self.survey.starts_and_returns():
             for match in node.matches:
                 wanted = intersection(region, match)
@@ -110,17 +127,25 @@ class _Lint:
                     for taker in (*arrival.matched, arrival.node):
                         if self.program.nodes[taker].flow is not Flow.NEXT and not self._is_behind(taker, number):
                             takers[taker] = self.program.nodes[taker].outcome
+                            if arrival.certain and node.certain and taker not in shown:
+                                packets = self._packets(arrival.region, start)
+                                shown |= {} if packets is None else {taker: packets}
         rules = {taker for taker in takers if not self.program.nodes[taker].is_policy}
         by = self._alone(rules, node) or sorted(rules) or sorted(takers)
         others = {outcome for taker, outcome in takers.items() if taker in by} - {node.outcome}
         differs = f", with another action: {self._do(others)}" if others and node.outcome else ""
         names = self._names(by)
-        self._tell(Kind.SHADOWED, node, f"every packet that it could match is taken before by {names}{differs}", by=by)
-        self._unreached(node, f"{names} takes them all before", by)
+        reason = f"every packet that it could match is taken before by {names}{differs}"
+        first = next((each for each in by if each in shown), None)
+        region_of_first = None if first is None else shown[first]
+        self._tell(Kind.SHADOWED, node, reason, by=by, region=region_of_first, meets=first)
+        self._unreached(node, f"all are taken before by {names}", by, region_of_first, first)
 
-    def _unreached(self, node: Node, why: str, by: Iterable[int]) -> None:
+    def _unreached(
+        self, node: Node, why: str, by: Iterable[int], region: Region | None = None, meets: int | None = None
+    ) -> None:
         if node.outcome[:1] in (("divert",), ("tee",), ("DIVERT",)):
-            self._tell(Kind.UNREACHED_DIVERT, node, f"no packet reaches it: {why}", by=by)
+            self._tell(Kind.UNREACHED_DIVERT, node, f"no packet reaches it: {why}", by=by, region=region, meets=meets)
 
     def _alone(self, takers: Iterable[int], node: Node) -> list[int]:
         """The first of the rules that take everything by which none passes, and that takes everything by itself."""
@@ -161,6 +186,7 @@ class _Lint:
         if node.counts or not node.certain or node.flow is not Flow.ENDS:
             return
         takers: set[int] = set()
+        shown: Region | None = None
         for start, region in self.survey.starts_and_returns():
             for match in node.matches:
                 wanted = intersection(region, match)
@@ -168,6 +194,8 @@ class _Lint:
                     continue
                 for arrival in self.walker.arrivals(wanted, start, until=number):
                     copies = _copies(arrival) if self.walker.goes_back else []
+                    if shown is None and arrival.certain:
+                        shown = self._packets(arrival.region, start)
                     for other in self._without(arrival, number, start):
                         if other.outcome != node.outcome or _copies(other) != copies:
                             return
@@ -175,7 +203,8 @@ class _Lint:
         if takers:
             does = outcome_words(node.outcome)
             reason = f"without it {self._names(sorted(takers))} would {does} the same packets"
-            self._tell(Kind.REDUNDANT, node, reason, by=sorted(takers))
+            meets = None if shown is None else number
+            self._tell(Kind.REDUNDANT, node, reason, by=sorted(takers), region=shown, meets=meets)
 
     def _without(self, arrival: Arrival, number: int, start: int) -> Iterator[Arrival]:
         """What happens to packets that come to a rule, if it is not there."""

@@ -50,7 +50,8 @@ def test_findings_are_told_with_rule_line_and_packet(rules: Path) -> None:
 def test_json_has_the_promised_keys_and_packets_that_are_datagrams(rules: Path) -> None:
     shadowed, lost = found(rules)
     assert (shadowed["kind"], shadowed["rule"], shadowed["line"], shadowed["by"]) == ("shadowed", 200, 3, [100])
-    assert shadowed["witness"] is None
+    assert shadowed["witness"]["hook"] == "in"
+    assert Packet(bytes.fromhex(shadowed["witness"]["octets"])).protocol == 6
     assert (lost["kind"], lost["rule"], lost["by"]) == ("fragments-lost", 300, [400])
     packet = Packet(bytes.fromhex(lost["witness"]["octets"]))
     assert (packet.destination_port, packet.more_fragments, lost["witness"]["hook"]) == (53, True, "in")
