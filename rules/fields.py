@@ -36,7 +36,7 @@ OFFSET_MASK = 0x1FFF
 
 _SCTP = 132
 TRANSPORT_OCTETS = {TCP: 20, UDP: 8, ICMP: 8, _SCTP: 12}
-"""Octets of the transport headers without which ipfw takes a packet for damaged, without options."""
+"""Octets of a transport header without options, as packets that are made here have it."""
 
 
 class Fields(Protocol):

@@ -28,8 +28,6 @@ class Act:
     """Its name; ``Router`` for the beginning, ``up`` for an interface that goes up or down."""
     arguments: Mapping[str, Any]
     """By the names of its parameters."""
-    result: Any = None
-    """What it returned."""
     failed: bool = False
     """Whether the command was refused."""
 
@@ -59,17 +57,20 @@ def remembered(method: Callable[Concatenate[Self, P], R]) -> Callable[Concatenat
 
     @wraps(method)
     def kept(self: Self, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        def keep(result: Any = None, *, failed: bool = False) -> None:
-            bound = dict(parameters.bind(self, *args, **kwargs).arguments)
-            del bound["self"]
-            self.node.history.append(Act(self.node.clock.now(), method.__name__, bound, result, failed))
+        bound = dict(parameters.bind(self, *args, **kwargs).arguments)
+        del bound["self"]
+        # A list that the caller changes later is not what was said.
+        given = {name: tuple(value) if isinstance(value, list) else value for name, value in bound.items()}
+
+        def keep(*, failed: bool = False) -> None:
+            self.node.history.append(Act(self.node.clock.now(), method.__name__, given, failed))
 
         try:
             result = method(self, *args, **kwargs)
         except CommandError:
             keep(failed=True)
             raise
-        keep(result)
+        keep()
         return result
 
     return kept

@@ -21,6 +21,7 @@ from simulator.scenario.expecting import interface_in
 from simulator.scenario.model import Line
 from simulator.scenario.reading import read
 from simulator.scenario.setting import SETTINGS
+from simulator.scenario.steps import step_of
 from simulator.scenario.world import ScriptSocket, Station, World
 from simulator.sockets.address import Address
 from simulator.sockets.divert import DivertSocket
@@ -208,7 +209,7 @@ class Composer:
         """What the firewall said of the packet that the line was about."""
         steps = [event for event in fresh if event.kind is Kind.FIREWALL and event.packet == fresh[0].packet]
         if steps:
-            self._expect("path ", ", ".join(map(_step, steps)))
+            self._expect("path ", ", ".join(step_of(each, with_rule=each.rule is not None) for each in steps))
 
     def _packets(self, station: Station) -> None:
         for (_, interface), wire in self._world.wires.items():
@@ -224,13 +225,6 @@ class Composer:
             return "any"  # there are no words for a packet of nothing
         self._name(octets)
         return _Expected(octets)
-
-
-def _step(event: Event) -> str:
-    words = [event.hook or "", (event.verdict or "").lower()]
-    words += [str(event.port)] if event.port is not None else []
-    words += ["by", event.rule] if event.rule is not None else []
-    return " ".join(words)
 
 
 def _came_with(found: ScriptSocket) -> Iterator[str]:
