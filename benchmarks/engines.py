@@ -242,14 +242,14 @@ def measure(
                 slow.add(name)
                 continue
             seconds[name].append(taken)
-        first, *others = answers
-        for name in others:
-            if answers[name] != answers[first]:
-                odd = sorted(answers[name] ^ answers[first])
+        first = next(iter(answers), None)
+        for name in answers if first is not None else ():
+            if answers[name] != answers[str(first)]:
+                odd = sorted(answers[name] ^ answers[str(first)])
                 raise SystemExit(f"{first} and {name} disagree about the rules {odd}")
     for name in engines:
-        if name in slow:
-            yield name, None, None
+        if name in slow or engines[0] in slow:
+            yield name, None, None  # without the first there is nothing to compare with
         else:
             ratios = [one / ours for one, ours in zip(seconds[name], seconds[engines[0]], strict=True)]
             yield name, median(seconds[name]), median(ratios)
