@@ -11,13 +11,13 @@ prints what can be typed.  Examples shrink to few rules, documentation addresses
 hypothesis (``pip install 'divertsim[strategies]'``).
 """
 
-try:
-    import hypothesis  # noqa: F401
-except ModuleNotFoundError as absent:
+from importlib.util import find_spec
+
+if find_spec("hypothesis") is None:
     raise ModuleNotFoundError(
         "rules.strategies and simulator.testing draw with hypothesis: pip install 'divertsim[strategies]'",
-        name=absent.name,
-    ) from None
+        name="hypothesis",
+    )
 
 from rules.strategies.drawn import NoPacketError, matching, missing
 from rules.strategies.headers import coherent, headers

@@ -16,7 +16,7 @@ from rules.ipfw.world import World
 from rules.predicates import Predicate
 from rules.strategies.domain import Ask
 
-__all__ = ["AnyRule", "AnyRules", "Asked", "asked", "comes_to_rules", "ipchains_asks", "ipfw_asks"]
+__all__ = ["AnyRule", "AnyRules", "Asked", "asked", "comes_to_rules", "every_rule", "ipchains_asks", "ipfw_asks"]
 
 AnyRule = str | ipfw.Rule | ipchains.Rule
 AnyRules = ipfw.RuleSet | ipchains.Tables
@@ -35,6 +35,13 @@ class Asked:
     """What interfaces are called there, unless somebody says so."""
     before: tuple[Ask, ...] = ()
     """What is asked of every packet before any rule."""
+
+
+def every_rule(rules: AnyRules) -> list[AnyRule]:
+    """The rules of a set, those that somebody put there: no policies, no rule 65535."""
+    if isinstance(rules, ipchains.Tables):
+        return [rule for chain in rules.chains.values() for rule in chain.rules]
+    return [rule for rule in rules if rule.number != ipfw.rule.DEFAULT_RULE]
 
 
 def asked(rule: AnyRule, rules: AnyRules | None, profile: str | None) -> Asked:

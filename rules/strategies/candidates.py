@@ -7,6 +7,7 @@ neighbours; the others have an entry in :data:`_NAMED`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import chain, combinations
 from typing import Any
 
@@ -171,17 +172,13 @@ class Candidates:
     def _lengths(self, start: Header, *, is_tcp: bool) -> Iterator[Row]:
         for options in self._values["options"]:
             for tcp_options in self._values["tcp_options"] if is_tcp else (None,):
-                least = self._row(start, options, tcp_options, 0)
-                wanted = [total - int(least[4]) for total in self._values.get("total_length", ())]  # type: ignore[call-overload]
+                bare = replace(start, options=options, tcp_options=tcp_options)
+                least = coherent(replace(bare)).total_length
+                wanted = [total - least for total in self._values.get("total_length", ())]
                 for data in (*self._values["data"], *self._values.get("tcp_data_length", ()), *wanted):
-                    if 0 <= data <= 65535 - int(least[4]):  # type: ignore[call-overload]
-                        yield self._row(start, options, tcp_options, data)
-
-    def _row(self, start: Header, options: bytes, tcp_options: bytes | None, data: int) -> Row:
-        made = coherent(
-            Header(protocol=start.protocol, fragment=start.fragment, options=options, tcp_options=tcp_options), data
-        )
-        return tuple(getattr(made, name) for name in _LENGTHS)
+                    if 0 <= data <= 65535 - least:
+                        made = coherent(replace(bare), data)
+                        yield tuple(getattr(made, name) for name in _LENGTHS)
 
     # What a question suggests
 

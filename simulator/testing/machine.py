@@ -20,6 +20,7 @@ import rules.strategies  # noqa: F401  # first, as it says what to install where
 
 import socket
 import sys
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -115,10 +116,10 @@ class RouterMachine(RuleBasedStateMachine):
         self.router = world.build(engine="fast")
         self.behaviours: dict[int, tuple[QueueSocket, Behaviour]] = {}
         """The programs that run, by their divert port."""
-        self.recording = Recording(self.router)
-        self.recording.__enter__()
-        self._invariants = Invariants(self.router)
-        self._twin = Twin(self.router, "plain")
+        self._watching = ExitStack()
+        self.recording = self._watching.enter_context(Recording(self.router))
+        self._invariants = self._watching.enter_context(closing(Invariants(self.router)))
+        self._twin = self._watching.enter_context(closing(Twin(self.router, "plain")))
 
     @precondition(lambda self: self.changes_rules)
     @rule(command=_its("commands"))
@@ -208,9 +209,7 @@ class RouterMachine(RuleBasedStateMachine):
             error = late
             raise
         finally:
-            self.recording.__exit__()
-            self._twin.close()
-            self._invariants.close()
+            self._watching.close()
             if error is not None and is_failure(error):
                 self.recording.explain(error, self.scenario)
 

@@ -251,10 +251,10 @@ def _arrivals(build: Build, packets: Packets, *, fragments: bool = True) -> st.S
 
 
 def _from_a_host(world: World) -> Callable[[tuple[str, bytes]], bool]:
-    """Whether a packet may be forwarded as far as its TTL and its source say, which is no router's or network's."""
+    """Whether a packet may be forwarded as far as its source says, which is no router's or network's."""
     own = [IPv4Interface(address) for address in world.interfaces.values()]
     nobody = {int(each) for it in own for each in (it.ip, it.network[0], it.network[-1])}
-    return lambda arrival: arrival[1][8] > 1 and int.from_bytes(arrival[1][12:16], "big") not in nobody
+    return lambda arrival: int.from_bytes(arrival[1][12:16], "big") not in nobody
 
 
 def _identified(arrival: tuple[str, bytes]) -> tuple[str, bytes]:

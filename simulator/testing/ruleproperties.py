@@ -7,27 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rules import ipchains, ipfw
+from rules.analysis.difference import plain_outcome
+from rules.analysis.finding import outcome_words
 from rules.copying import list_like, tables_like
 from rules.fields import Header
-from rules.ipfw.rule import DEFAULT_RULE
+from rules.ipfw.rule import Action
 from rules.strategies import NoPacketError, headers, matching, missing
+from rules.strategies.asking import AnyRules, every_rule
 from simulator.spoken import speak
 from simulator.testing.datagrams import octets_of
 
 __all__ = ["agree", "order_does_not_matter"]
 
-AnyRules = ipfw.RuleSet | ipchains.Tables
 Test = Callable[[], None]
 """A test for pytest; ``hypothesis.settings`` can be put on it."""
-
-_SAME_WORDS = {"ALLOW": "ACCEPT"}
-"""Verdicts that the two dialects call by different names."""
 
 
 def agree(one: AnyRules, other: AnyRules) -> Test:
@@ -84,19 +82,13 @@ def _check_stateless(rules: AnyRules) -> None:
                 raise ValueError(f"rule {rule.number} decides by more than the packet: {rule}")
 
 
-def _rules_of(rules: AnyRules) -> list[Any]:
-    if isinstance(rules, ipchains.Tables):
-        return [rule for chain in rules.chains.values() for rule in chain.rules]
-    return [rule for rule in rules if rule.number != DEFAULT_RULE]
-
-
 def _packets(*sets: AnyRules) -> st.SearchStrategy[Header]:
     """Packets that match a rule of these, near misses, and any."""
     return st.one_of([headers(), *(each for rules in sets for each in _of_rules(rules))])
 
 
 def _of_rules(rules: AnyRules) -> Iterator[st.SearchStrategy[Header]]:
-    for rule in _rules_of(rules):
+    for rule in every_rule(rules):
         for draw in (matching, missing):
             try:
                 yield draw(rule, rules=rules)
@@ -120,18 +112,18 @@ def _compare(hook: str, header: Header, one: AnyRules, other: AnyRules, how: str
 
 
 def _outcome(rules: AnyRules, hook: str, header: Header) -> tuple[str, str]:
-    """What becomes of a packet, and the rule that decides."""
+    """What becomes of a packet, in words that both dialects share, and the rule that decides."""
     if isinstance(rules, ipchains.Tables):
         chain = {"in": "input", "out": "output", "forward": "forward"}[hook]
         answer = rules.traverse(chain, header, header.transmit_interface or header.receive_interface or "")
-        return f"{answer.action.name}{_with(answer.port)}", answer.rule
-    verdict = rules.evaluate(header)
-    word = _SAME_WORDS.get(verdict.action.name, verdict.action.name)
-    return f"{word}{_with(verdict.port or verdict.number or verdict.code or verdict.next_hop)}", str(verdict.rule)
-
-
-def _with(what: object) -> str:
-    return f" {what}" if what else ""
+        said: tuple[object, object] = (answer.action.name, answer.port)
+        rule = answer.rule
+    else:
+        verdict = rules.evaluate(header)
+        rest = verdict.port or verdict.number or verdict.next_hop or None
+        said = verdict.action.value, verdict.code if verdict.action is Action.UNREACH else rest
+        rule = str(verdict.rule)
+    return outcome_words(plain_outcome(tuple(map(str, filter(lambda word: word is not None, said))))), rule
 
 
 # Changing the order

@@ -9,9 +9,8 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from rules.fields import Header
-from rules.ipfw.rule import DEFAULT_RULE
 from rules.strategies import NoPacketError, matching
-from rules.strategies.asking import AnyRule
+from rules.strategies.asking import AnyRule, every_rule
 from rules.strategies.headers import silent_headers
 from simulator.router import Router
 from simulator.testing.datagrams import Datagram, octets_of
@@ -75,12 +74,7 @@ def arriving_like(
 
 
 def _of_rules(world: World, router: Router, fragments: bool) -> Iterator[Arrivals]:
-    found: list[AnyRule] = []
-    if world.is_linux:
-        found += [rule for chain in router.tables.chains.values() for rule in chain.rules]
-    else:
-        found += [rule for rule in router.rules if rule.number != DEFAULT_RULE]
-    for rule in found:
+    for rule in every_rule(router.tables if world.is_linux else router.rules):
         try:
             yield _matching(rule, world, router, fragments)
         except NoPacketError:

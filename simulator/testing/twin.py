@@ -6,7 +6,7 @@ what both firewalls said of every packet is compared.
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from itertools import zip_longest
 from typing import Any
 
@@ -42,11 +42,12 @@ class Twin:
         self._sockets: dict[QueueSocket, QueueSocket] = {}
         self._said: list[Said] = []
         self._mine: Router | None = None
-        self._watcher = Watcher(router)
-        self._watcher.__enter__()
+        self._stack = ExitStack()
+        self._watcher = self._stack.enter_context(Watcher(router))
 
     def close(self) -> None:
-        self._watcher.__exit__()
+        """Follow no longer."""
+        self._stack.close()
 
     def check(self) -> None:
         """Do what was done since last time, and compare.  :raises TwinsDifferError: naming the first difference."""

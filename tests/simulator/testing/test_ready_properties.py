@@ -171,18 +171,27 @@ def test_rule_sets_that_agree() -> None:
 def test_rule_sets_that_do_not() -> None:
     one = rules_of("add 100 deny ip from 10.0.0.0/8 to any", "add 200 allow ip from any to any")
     other = rules_of("add 100 deny ip from 10.0.0.0/9 to any", "add 200 allow ip from any to any")
-    fails(properties.agree(one, other), r"DENY by 100, ACCEPT by 200: .* from 10\.1[2-9]|DENY by 100, ACCEPT by 200")
+    fails(properties.agree(one, other), "deny by 100, accept by 200: ")
 
 
 def test_the_two_dialects_are_compared_where_both_have_a_hook() -> None:
     chains = tables_of("-A input -p tcp -s 10.0.0.0/8 -j DENY", "-A forward -j DENY")
     rules = rules_of("add 100 deny tcp from 10.0.0.0/8 to any in", "add 200 allow ip from any to any")
     holds(properties.agree(chains, rules))
-    fails(properties.agree(chains, rules_of("add 200 allow ip from any to any")), "in: DENY by input:1, ACCEPT by 200")
+    fails(properties.agree(chains, rules_of("add 200 allow ip from any to any")), "in: deny by input:1, accept by 200")
+
+
+def test_a_rejection_is_an_unreachable_port_in_either_dialect() -> None:
+    """As for ``divertsim diff``."""
+    chains, rules = tables_of("-A input -p tcp -j REJECT"), "add 200 allow ip from any to any"
+    holds(properties.agree(chains, rules_of("add 100 unreach port tcp from any to any in", rules)))
+    fails(
+        properties.agree(chains, rules_of("add 100 unreach host tcp from any to any in", rules)), "unreach 3 by input:1"
+    )
 
 
 def test_two_sets_of_chains_are_compared_in_all_three() -> None:
-    fails(properties.agree(tables_of("-A forward -j DENY"), tables_of()), "forward: DENY by forward:1, ACCEPT")
+    fails(properties.agree(tables_of("-A forward -j DENY"), tables_of()), "forward: deny by forward:1, accept")
 
 
 def test_order_matters_or_does_not() -> None:
@@ -196,7 +205,10 @@ def test_order_matters_or_does_not() -> None:
     fails(properties.order_does_not_matter(rules, 100, 200, 300), r"by 100, .* in the order \d00, \d00, \d00: tcp")
     tables = tables_of("-A input -p tcp -j DENY", "-A input -p udp -j REJECT", "-A input -s 10.0.0.0/8 -j ACCEPT")
     holds(properties.order_does_not_matter(tables, "input:1", "input:2"))
-    fails(properties.order_does_not_matter(tables, "input:1", "input:3"), "DENY|ACCEPT")
+    fails(
+        properties.order_does_not_matter(tables, "input:1", "input:3"),
+        "by input:[123] in the order input:3, input:1: ",
+    )
 
 
 def test_what_has_no_order_is_refused() -> None:
